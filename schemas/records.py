@@ -1,0 +1,97 @@
+"""What goes in: Dialogue and Trajectory, as the sources read them and the plan stores them.
+
+Both are small JSON records. A Trajectory *refers* to its rows and video frames (a path and a
+range); the arrays are read when its shard is made, so a plan of a large corpus stays small.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.base import KEY_PATTERN, Record
+
+Role = Literal["user", "assistant", "system", "tool"]
+
+
+class Turn(Record):
+    """One message. `text` is what is written (and may hold code or tables).
+
+    `say` is the speakable form where the source has one. `interrupts` marks a user turn that barges
+    in on the assistant turn before it.
+    """
+
+    role: Role
+    text: str
+    say: str | None = None
+    think: str | None = None
+    speaker: str | None = None
+    interrupts: bool = False
+
+
+class Dialogue(Record):
+    """A text dialogue. `group` keeps what must not be split between train and test together.
+
+    `key` is unique in the corpus and does not depend on the turns' text: draws are keyed by it, and
+    two worlds of one record (another next user turn) must draw the same (promise 2).
+    """
+
+    kind: Literal["dialogue"] = "dialogue"
+    key: str = Field(pattern=KEY_PATTERN)
+    source: str
+    record_id: str
+    group: str
+    where: str
+    language: str = "en"
+    licence: str | None = None
+    tags: tuple[str, ...] = ()
+    turns: tuple[Turn, ...]
+
+
+class VideoRange(Record):
+    """The frames of one camera for one episode: `frame_count` frames of `path` from `start_s` on."""
+
+    camera: str
+    path: str
+    start_s: float = 0.0
+    frame_count: int
+    fps: float
+
+
+class Trajectory(Record):
+    """A robot episode by reference: rows [row_start, row_end) of a parquet file, and its videos.
+
+    `action_dim`/`state_dim` are the last axis of the [T, D] arrays; `notes` say what the reader
+    mended or left unused, each in one line.
+    """
+
+    kind: Literal["trajectory"] = "trajectory"
+    key: str = Field(pattern=KEY_PATTERN)
+    source: str
+    record_id: str
+    group: str
+    where: str
+    subset: str = Field(pattern=KEY_PATTERN)
+    language: str = "en"
+    licence: str | None = None
+    tags: tuple[str, ...] = ()
+    instruction: str
+    robot_type: str | None = None
+    fps: float = Field(gt=0)
+    step_count: int = Field(gt=0)
+    rows_path: str
+    row_start: int
+    row_end: int
+    action_column: str
+    state_column: str | None = None
+    action_dim: int
+    state_dim: int = 0
+    action_names: tuple[str, ...] = ()
+    state_names: tuple[str, ...] = ()
+    idle_action: str | tuple[float, ...] = "auto"
+    videos: tuple[VideoRange, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+InputRecord = Annotated[Dialogue | Trajectory, Field(discriminator="kind")]

@@ -1,0 +1,69 @@
+"""A finished sample in memory, what a reader gives of one from a shard, and a rejected record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.base import Record
+from schemas.timeline import Timeline
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A Timeline with its media, as rendered.
+
+    `listen`/`speak`: int16 [sample_count] mono. `look`: per camera the bytes of an MP4 with all its
+    frames. `act` and `state`: float32 [step_count, dim], C order.
+    """
+
+    timeline: Timeline
+    listen: NDArray[np.int16]
+    speak: NDArray[np.int16]
+    look: dict[str, bytes] = field(default_factory=dict)
+    act: NDArray[np.float32] | None = None
+    state: NDArray[np.float32] | None = None
+
+
+class Media(Protocol):
+    """The media of a sample, decoded only when asked for: a text-only schema never opens a FLAC."""
+
+    def listen(self) -> NDArray[np.int16]:
+        """int16 [sample_count]."""
+
+    def speak(self) -> NDArray[np.int16]:
+        """int16 [sample_count]."""
+
+    def frames(self, camera: str, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """uint8 [len(indices), height, width, 3]; `indices` rise."""
+
+    def act(self) -> NDArray[np.float32] | None:
+        """float32 [step_count, dim]."""
+
+    def state(self) -> NDArray[np.float32] | None:
+        """float32 [step_count, dim]."""
+
+
+class Rejection(Record):
+    """A record that is not in the corpus, with the stage that refused it and why.
+
+    `unused` is for inputs that were never meant to be samples (a camera without files).
+    """
+
+    status: Literal["quarantined", "unused"] = "quarantined"
+    source: str
+    record_id: str
+    key: str | None = None
+    where: str
+    stage: str
+    reason: str
+    fix: str | None = None
+
+    def line(self) -> str:
+        """One line: where, record, reason, what to do."""
+        text = f"{self.where}: record {self.record_id}: {self.reason}"
+        return f"{text}; {self.fix}" if self.fix else text

@@ -1,0 +1,93 @@
+"""The Scene: what happens, in relative terms, before any audio exists.
+
+An utterance is anchored to an edge of another ("230 ms after u03 ends", "at 60 % of a02"). A Scene is
+a pure function of the record, the config and the seed. `generators.render` turns it into times.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.base import KEY_PATTERN, Record
+
+
+class Span(Record):
+    """A piece of an utterance's text, spoken in one breath, after a pause of `pause_before_s`."""
+
+    char_start: int
+    char_end: int
+    pause_before_s: float = 0.0
+
+
+class Anchor(Record):
+    """When an utterance starts: `offset_s` (may be negative) after an edge of utterance `of`.
+
+    edge `end` or `start`; `fraction` is a point `at` (0..1) of the way through `of`. `of` None is t = 0.
+    """
+
+    of: str | None = None
+    edge: Literal["start", "end", "fraction"] = "end"
+    at: float = 0.0
+    offset_s: float = 0.0
+
+
+class Utterance(Record):
+    """Something said. `text` is the spoken form; `write` the visible text of an assistant turn."""
+
+    kind: Literal["utterance"] = "utterance"
+    id: str
+    speaker: Literal["user", "assistant"]
+    behaviour: Literal["turn", "barge_in", "backchannel"] = "turn"
+    turn_index: int | None = None
+    text: str
+    write: str | None = None
+    think: str | None = None
+    language: str
+    voice: str
+    spans: tuple[Span, ...]
+    anchor: Anchor
+    # the assistant commits to the utterance this long before it starts to sound
+    lead_s: float = 0.0
+    evidence: tuple[str, ...] = ()
+    yields_to: str | None = None
+
+
+class TextEvent(Record):
+    """A message that is not spoken: typed input, a tool's call or its result."""
+
+    kind: Literal["text"] = "text"
+    id: str
+    role: Literal["typed", "tool_result", "tool_call", "write"]
+    turn_index: int | None = None
+    text: str
+    anchor: Anchor
+    evidence: tuple[str, ...] = ()
+
+
+class Motion(Record):
+    """The trajectory starts `offset_s` after its anchor, on the next frame of the robot's clock."""
+
+    kind: Literal["motion"] = "motion"
+    id: str = "motion"
+    anchor: Anchor
+    evidence: tuple[str, ...] = ()
+
+
+SceneEvent = Annotated[Utterance | TextEvent | Motion, Field(discriminator="kind")]
+
+
+class Scene(Record):
+    """The events in the order in which they are anchored: an event names only earlier ones."""
+
+    key: str = Field(pattern=KEY_PATTERN)
+    subset: str = Field(pattern=KEY_PATTERN)
+    language: str
+    system: str = ""
+    task: str | None = None
+    embodiment: str | None = None
+    assistant_voice: str | None = None
+    behaviours: tuple[str, ...] = ()
+    tail_s: float = 0.5
+    events: tuple[SceneEvent, ...]

@@ -1,0 +1,233 @@
+"""The Timeline: one sample on one clock, free of any token schema.
+
+World events are what the model perceives, each with `revealed_s`, the time by which it can be fully
+perceived. Agent events are what the model produces, each with `decided_s` and the evidence it rests
+on: every cited `revealed_s` <= `decided_s` <= `start_s` (promise 2, checked by `check_causal`).
+Times are seconds from the sample's start, multiples of one audio sample rounded to the microsecond.
+Arrays and audio live beside the JSON (`listen.flac`, `look.CAMERA.mp4`, `act.npy`, ...).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.base import KEY_PATTERN, Record, Seconds
+from schemas.label import Evidence, Label
+
+TIMELINE_VERSION = "1.0"
+
+
+class TimedWord(Record):
+    """A word as it sounds. [char_start, char_end) is its span in the text of its event.
+
+    `cut` marks the word that a barge-in faded out in the middle: it was begun, not said.
+    """
+
+    text: str
+    char_start: int
+    char_end: int
+    start_s: Seconds
+    end_s: Seconds
+    cut: bool = False
+
+
+class Piece(Record):
+    """One synthesized stretch of an event: a span of its text and where its audio lies.
+
+    [char_start, char_end) of the event's text is heard from `start_s` to `end_s`.
+    """
+
+    char_start: int
+    char_end: int
+    start_s: Seconds
+    end_s: Seconds
+
+
+# ---- what the model perceives ------------------------------------------------------------------
+
+
+class Hear(Record):
+    """Speech in `listen`: who says it, to whom, the transcript and its word times."""
+
+    kind: Literal["hear"] = "hear"
+    id: str
+    speaker: str = "user"
+    addressed_to: str = "assistant"
+    behaviour: Literal["turn", "barge_in", "backchannel"] = "turn"
+    turn_index: int | None = None
+    text: str
+    language: str
+    voice: str
+    start_s: Seconds
+    end_s: Seconds
+    revealed_s: Seconds
+    words: tuple[TimedWord, ...] = ()
+    pieces: tuple[Piece, ...] = ()
+
+
+class TypedInput(Record):
+    """Text that appears at once: a typed message or the result of a tool."""
+
+    kind: Literal["typed", "tool_result"]
+    id: str
+    turn_index: int | None = None
+    text: str
+    start_s: Seconds
+    revealed_s: Seconds
+
+
+WorldEvent = Annotated[Hear | TypedInput, Field(discriminator="kind")]
+
+
+# ---- what the model produces -------------------------------------------------------------------
+
+
+class AgentEvent(Record):
+    """What every agent event has. `cut_s` is the time after which nothing of it happened.
+
+    Text is kept whole, as planned, and cut by time: a schema emits what fits before `cut_s` and
+    counts the rest, so a sample equals its uninterrupted twin until the interruption is perceived.
+    `planned_end_s` is the end it would have had without the cut.
+    """
+
+    id: str
+    turn_index: int | None = None
+    decided_s: Seconds
+    start_s: Seconds
+    end_s: Seconds
+    planned_end_s: Seconds
+    cut_s: Seconds | None = None
+    evidence: tuple[Evidence, ...] = ()
+
+
+class Think(AgentEvent):
+    """Reasoning as it streams."""
+
+    kind: Literal["think"] = "think"
+    text: str
+
+
+class Write(AgentEvent):
+    """The visible text, which may be structured. `end_s` is nominal: a schema's budget decides."""
+
+    kind: Literal["write"] = "write"
+    text: str
+
+
+class Say(AgentEvent):
+    """Speech in `speak`: the exact words, in pieces (sentences) with their times.
+
+    `words` holds only what sounded; `text` is the whole plan. `behaviour` tells a backchannel.
+    """
+
+    kind: Literal["say"] = "say"
+    behaviour: Literal["turn", "backchannel"] = "turn"
+    text: str
+    language: str
+    voice: str
+    words: tuple[TimedWord, ...] = ()
+    pieces: tuple[Piece, ...] = ()
+
+
+class ToolCall(AgentEvent):
+    """A call of a tool, as text."""
+
+    kind: Literal["tool_call"] = "tool_call"
+    text: str
+
+
+class Act(AgentEvent):
+    """Rows [first_step, first_step + step_count) of `act.npy`, one row each 1/fps s from `start_s`.
+
+    `mode` is `idle` (hold) or `trajectory`. The event is decided once; each step of a trajectory
+    also rests on the frame of its own time, which `step_evidence` names (`look.CAMERA`).
+    """
+
+    kind: Literal["act"] = "act"
+    mode: Literal["idle", "trajectory"]
+    first_step: int
+    step_count: int
+    step_evidence: str | None = None
+
+
+AnyAgentEvent = Annotated[Think | Write | Say | ToolCall | Act, Field(discriminator="kind")]
+
+
+# ---- tracks and the whole ----------------------------------------------------------------------
+
+
+class AudioTrack(Record):
+    """`listen` or `speak`: mono 16-bit FLAC of exactly `sample_count` samples."""
+
+    sample_rate_hz: int
+    sample_count: int
+
+
+class LookTrack(Record):
+    """A camera: frame i is shown from start_s + i / fps on, and is revealed at that time."""
+
+    camera: str
+    fps: float
+    frame_count: int
+    width_px: int
+    height_px: int
+    start_s: Seconds = 0.0
+
+
+class ArrayTrack(Record):
+    """`act.npy` or `state.npy`: float32 [step_count, dim], row i at i / fps."""
+
+    fps: float
+    step_count: int
+    dim: int
+    names: tuple[str, ...] = ()
+
+
+class Context(Record):
+    """What is known before t = 0."""
+
+    system: str = ""
+    role: str | None = None
+    task: str | None = None
+    tools: str | None = None
+    languages: tuple[str, ...] = ()
+    output_modality: Literal["speech_and_text"] = "speech_and_text"
+    embodiment: str | None = None
+    assistant_voice: str | None = None
+
+
+class Provenance(Record):
+    """Where the sample comes from and what shaped it: enough to make it again."""
+
+    source: str
+    record_id: str
+    where: str
+    record_digest: str
+    licence: str | None = None
+    seed: int
+    backends: dict[str, str] = {}
+    notes: tuple[str, ...] = ()
+
+
+class Timeline(Record):
+    """One sample. `duration_s` is its length; every track covers all of it."""
+
+    version: Literal["1.0"] = "1.0"
+    key: str = Field(pattern=KEY_PATTERN)
+    subset: str = Field(pattern=KEY_PATTERN)
+    group: str
+    language: str
+    duration_s: Seconds
+    behaviours: tuple[str, ...] = ()
+    context: Context
+    listen: AudioTrack
+    speak: AudioTrack
+    look: tuple[LookTrack, ...] = ()
+    act: ArrayTrack | None = None
+    state: ArrayTrack | None = None
+    world: tuple[WorldEvent, ...] = ()
+    agent: tuple[AnyAgentEvent, ...] = ()
+    labels: tuple[Label, ...] = ()
+    provenance: Provenance
