@@ -22,19 +22,28 @@ class Span(Record):
 
 
 class Anchor(Record):
-    """When an utterance starts: `offset_s` (may be negative) after an edge of utterance `of`.
+    """When an event starts: `offset_s` (may be negative) after an edge of the event `of`.
 
-    edge `end` or `start`; `fraction` is a point `at` (0..1) of the way through `of`. `of` None is t = 0.
+    `end` is the end of its sound, or of its span `span`; `settled` that of its sound and of its
+    visible text, whichever is later; `fraction` a point `at` (0..1) of the way through its sound.
+    `of` None is t = 0.
     """
 
     of: str | None = None
-    edge: Literal["start", "end", "fraction"] = "end"
+    edge: Literal["start", "end", "settled", "fraction"] = "end"
+    span: int | None = None
     at: float = 0.0
     offset_s: float = 0.0
 
 
 class Utterance(Record):
-    """Something said. `text` is the spoken form; `write` the visible text of an assistant turn."""
+    """Something said. `text` is the spoken form; `write` the visible text of an assistant turn.
+
+    The assistant commits to it `lead_s` before it sounds. It rests on `evidence`, ids of earlier
+    events (`u000:2` is the user's event u000 up to the end of its span 2). A user's utterance that
+    starts while the assistant speaks makes it yield `reaction_s` after it is plain to hear; None
+    for one that asks for no yielding.
+    """
 
     kind: Literal["utterance"] = "utterance"
     id: str
@@ -48,10 +57,9 @@ class Utterance(Record):
     voice: str
     spans: tuple[Span, ...]
     anchor: Anchor
-    # the assistant commits to the utterance this long before it starts to sound
     lead_s: float = 0.0
     evidence: tuple[str, ...] = ()
-    yields_to: str | None = None
+    reaction_s: float | None = None
 
 
 class TextEvent(Record):

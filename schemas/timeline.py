@@ -49,7 +49,11 @@ class Piece(Record):
 
 
 class Hear(Record):
-    """Speech in `listen`: who says it, to whom, the transcript and its word times."""
+    """Speech in `listen`: who says it, to whom, the transcript and its word times.
+
+    `revealed_s` is the end of the last word; `plain_s` the end of the first word that ends 0.2 s or
+    more after the start: from then on the speech can be told from a cough.
+    """
 
     kind: Literal["hear"] = "hear"
     id: str
@@ -62,6 +66,7 @@ class Hear(Record):
     voice: str
     start_s: Seconds
     end_s: Seconds
+    plain_s: Seconds
     revealed_s: Seconds
     words: tuple[TimedWord, ...] = ()
     pieces: tuple[Piece, ...] = ()
@@ -85,9 +90,10 @@ WorldEvent = Annotated[Hear | TypedInput, Field(discriminator="kind")]
 
 
 class AgentEvent(Record):
-    """What every agent event has. `cut_s` is the time after which nothing of it happened.
+    """What every agent event has. `cut_s` is when it was given up, `cut_by` what made it so.
 
-    Text is kept whole, as planned, and cut by time: a schema emits what fits before `cut_s` and
+    Speech fades out within `fade_s` (config) after `cut_s`; nothing else of the event happens after
+    it. Text is kept whole, as planned, and cut by time: a schema emits what fits before `cut_s` and
     counts the rest, so a sample equals its uninterrupted twin until the interruption is perceived.
     `planned_end_s` is the end it would have had without the cut.
     """
@@ -99,6 +105,7 @@ class AgentEvent(Record):
     end_s: Seconds
     planned_end_s: Seconds
     cut_s: Seconds | None = None
+    cut_by: Evidence | None = None
     evidence: tuple[Evidence, ...] = ()
 
 
