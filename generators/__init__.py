@@ -1,0 +1,1 @@
+"""What makes signals: sources, scene planning, speech, alignment, acoustics, images, actions."""

@@ -1,0 +1,183 @@
+"""From relations to times: where each event of a Scene lies, in samples from the sample's start.
+
+The events are placed in the Scene's order, so each rests on those before it. An utterance of the
+user that starts while the assistant speaks makes it yield: `cut` is when, and the audio fades out
+after it. Until then nothing differs from the twin in which the user keeps silent (promise 3).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from generators.speech import Speech
+from schemas.config import Config
+from schemas.scene import Anchor, Motion, Scene, TextEvent, Utterance
+
+SpeechKey = tuple[str, int]
+# speech shorter than this may be a cough: the first word that ends later settles it
+PLAIN_AFTER_S = 0.2
+# between two utterances of one speaker, whatever the draws say: a channel never overlaps itself
+SELF_GAP_S = 0.05
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """One spoken span, placed: samples [start, end)."""
+
+    span_index: int
+    char_start: int
+    speech: Speech
+    start: int
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.speech.pcm)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An event in time. `end` is that of its sound as planned; `settled` also of its text."""
+
+    event: Utterance | TextEvent | Motion
+    decided: int
+    start: int
+    end: int
+    settled: int
+    stretches: tuple[Stretch, ...] = ()
+    plain: int = 0
+    cut: int | None = None
+    cut_by: str | None = None
+
+
+@dataclass
+class Placement:
+    """All events of a scene by id, in order, and the sample's length."""
+
+    rate: int
+    config: Config
+    placed: dict[str, Placed] = field(default_factory=dict)
+    sample_count: int = 0
+    # a robot's clock, its steps and the track that shows them, where the scene has a motion
+    fps: float = 1.0
+    motion_steps: int = 0
+    first_step: int = 0
+    seen_in: str | None = None
+
+    def samples(self, seconds: float) -> int:
+        """The nearest sample."""
+        return round(seconds * self.rate)
+
+
+def place(
+    scene: Scene,
+    speech: Mapping[SpeechKey, Speech],
+    config: Config,
+    motion_steps: int = 0,
+    fps: float = 1.0,
+    seen_in: str | None = None,
+) -> Placement:
+    """Place every event. A Motion lasts `motion_steps` rows at `fps`, seen in track `seen_in`."""
+    rate = config.speech.sample_rate_hz
+    plan = Placement(rate, config, fps=fps, motion_steps=motion_steps, seen_in=seen_in)
+    for event in scene.events:
+        if isinstance(event, Utterance):
+            placed = _place_utterance(plan, event, speech)
+        elif isinstance(event, Motion):
+            placed = _place_motion(plan, event)
+        else:
+            placed = _place_text(plan, event)
+        plan.placed[event.id] = placed
+        if isinstance(event, Utterance) and event.reaction_s is not None:
+            _yield_to(plan, placed, event.reaction_s)
+    ends = [_settled(plan, p) for p in plan.placed.values()]
+    plan.sample_count = max(ends, default=0) + plan.samples(scene.tail_s)
+    return plan
+
+
+def _anchor(plan: Placement, anchor: Anchor) -> int:
+    """The sample an anchor points at, offset included; never before t = 0."""
+    offset = plan.samples(anchor.offset_s)
+    if anchor.of is None:
+        return max(0, offset)
+    of = plan.placed[anchor.of]
+    if anchor.edge == "fraction":
+        base = of.start + round(anchor.at * (of.end - of.start))
+    elif anchor.edge == "start":
+        base = of.start
+    elif anchor.edge == "settled":
+        base = _settled(plan, of)
+    else:
+        base = of.end if anchor.span is None else of.stretches[anchor.span].end
+    return max(0, base + offset)
+
+
+def _settled(plan: Placement, placed: Placed) -> int:
+    """When an event is over, as it happened: a cut one ends with its fade."""
+    if placed.cut is None:
+        return placed.settled
+    return min(placed.end, placed.cut + plan.samples(plan.config.scene.fade_s))
+
+
+def _place_utterance(
+    plan: Placement, event: Utterance, speech: Mapping[SpeechKey, Speech]
+) -> Placed:
+    lead = plan.samples(event.lead_s)
+    start = max(_anchor(plan, event.anchor), _free_from(plan, event.speaker), lead)
+    stretches, at = [], start
+    for index, span in enumerate(event.spans):
+        spoken = speech[event.id, index]
+        at += plan.samples(span.pause_before_s) if index else 0
+        stretches.append(Stretch(index, span.char_start, spoken, at))
+        at += len(spoken.pcm)
+    settled = at
+    if event.write is not None:
+        written_s = len(event.write) / plan.config.scene.write_chars_per_s
+        settled = max(at, start - lead + plan.samples(written_s))
+    plain = _plain(plan, stretches)
+    return Placed(event, start - lead, start, at, settled, tuple(stretches), plain)
+
+
+def _free_from(plan: Placement, speaker: str) -> int:
+    """The first sample at which this speaker may speak again."""
+    own = [
+        p.end if p.cut is None else _settled(plan, p)
+        for p in plan.placed.values()
+        if isinstance(p.event, Utterance) and p.event.speaker == speaker
+    ]
+    return max(own) + plan.samples(SELF_GAP_S) if own else 0
+
+
+def _plain(plan: Placement, stretches: list[Stretch]) -> int:
+    """When the speech can be told from a cough: the end of the first word past PLAIN_AFTER_S."""
+    earliest = stretches[0].start + plan.samples(PLAIN_AFTER_S)
+    ends = [s.start + w.end_sample for s in stretches for w in s.speech.words]
+    return next((end for end in ends if end >= earliest), stretches[-1].end)
+
+
+def _place_motion(plan: Placement, event: Motion) -> Placed:
+    """A motion starts on the robot's clock: on the first step at or after its anchor."""
+    decided = _anchor(plan, event.anchor)
+    step = Fraction(plan.rate) / Fraction(plan.fps).limit_denominator(1001)
+    plan.first_step = math.ceil(decided / step)
+    start = math.ceil(plan.first_step * step)
+    end = math.ceil((plan.first_step + plan.motion_steps) * step)
+    return Placed(event, decided, start, end, end)
+
+
+def _place_text(plan: Placement, event: TextEvent) -> Placed:
+    start = _anchor(plan, event.anchor)
+    return Placed(event, start, start, start, start)
+
+
+def _yield_to(plan: Placement, user: Placed, reaction_s: float) -> None:
+    """Cut what the assistant is saying, if it is still speaking when it could have reacted."""
+    cut = user.plain + plan.samples(reaction_s)
+    for event_id, placed in plan.placed.items():
+        event = placed.event
+        speaking = isinstance(event, Utterance) and event.speaker == "assistant"
+        if speaking and placed.cut is None and placed.start < cut < placed.end:
+            if user.start < placed.end and event.behaviour != "backchannel":
+                plan.placed[event_id] = replace(placed, cut=cut, cut_by=user.event.id)

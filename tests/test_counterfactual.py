@@ -1,0 +1,146 @@
+"""Promise 2 and 3: replace the world's future, plan again, and nothing decided before may differ.
+
+Each pair of worlds is one record (same key) whose next turn, barge-in or end differs. They part at the
+first sample at which what is heard differs; up to there agent events, speech and labels are equal.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from worlds import config, dialogue, sample_of
+
+from generators.sources import read_source
+from schemas.config import Config, DialogueSource, SourceEntry
+from schemas.records import Dialogue, Turn
+from schemas.sample import Sample
+from schemas.timeline import AnyAgentEvent, Say
+
+LONG = (
+    "Well, there are three ways to get there. You can take the train from the central station, "
+    "which leaves every hour. You can drive along the coast. Or you can take the ferry."
+)
+
+
+def parting_sample(a: Sample, b: Sample) -> int:
+    """The first sample at which the two worlds sound different (or one is over)."""
+    n = min(len(a.listen), len(b.listen))
+    differ = np.flatnonzero(a.listen[:n] != b.listen[:n])
+    return int(differ[0]) if len(differ) else n
+
+
+def seen_at(event: AnyAgentEvent, t_s: float) -> dict[str, object]:
+    """All that can be known of an agent event at time t: what is later is not compared."""
+    known = event.model_dump(exclude={"end_s", "cut_s", "cut_by", "words", "pieces"})
+    if isinstance(event, Say):
+        known["words"] = [w.model_dump() for w in event.words if w.end_s <= t_s]
+        known["pieces"] = [p.start_s for p in event.pieces if p.start_s <= t_s]
+    if event.cut_s is not None and event.cut_s <= t_s:
+        known["cut"] = (event.cut_s, event.cut_by)
+    return known
+
+
+def assert_causal(a: Sample, b: Sample) -> float:
+    """Equal up to where the worlds part; gives that time in seconds."""
+    rate = a.timeline.listen.sample_rate_hz
+    at = parting_sample(a, b)
+    t_s = at / rate
+    assert np.array_equal(a.speak[:at], b.speak[:at])
+    events = [
+        [seen_at(e, t_s) for e in s.timeline.agent if e.decided_s <= t_s] for s in (a, b)
+    ]
+    assert events[0] == events[1]
+    labels = [[label for label in s.timeline.labels if label.decided_s <= t_s] for s in (a, b)]
+    assert labels[0] == labels[1]
+    return t_s
+
+
+def test_another_next_user_turn() -> None:
+    base = ("Hello, how can I get to the island?", LONG, "Thank you, the train it is.", "Enjoy it.")
+    other = (*base[:2], "And what does the ferry cost?", "About twenty euros.")
+    a, b = (sample_of(dialogue(*t), config(barge_in_rate=0)) for t in (base, other))
+    t_s = assert_causal(a, b)
+    assert t_s > a.timeline.agent[0].decided_s, "the worlds must part after the first reply"
+
+
+def test_with_and_without_a_barge_in() -> None:
+    turns = [
+        Turn(role="user", text="How can I get to the island?"),
+        Turn(role="assistant", text=LONG),
+        Turn(role="user", text="Stop. The ferry please.", interrupts=True),
+        Turn(role="assistant", text="The ferry leaves at nine."),
+    ]
+    quiet = [*turns[:2], turns[2].model_copy(update={"interrupts": False}), turns[3]]
+    a, b = (sample_of(dialogue(*t), config(barge_in_rate=0)) for t in (turns, quiet))
+    assert_causal(a, b)
+    [cut] = [e for e in a.timeline.agent if isinstance(e, Say) and e.cut_s is not None]
+    # the twin is equal beyond the parting: until the assistant has yielded
+    until = round(cut.cut_s * 16000)
+    assert np.array_equal(a.speak[:until], b.speak[:until])
+    fade = round(0.15 * 16000)
+    reply = min(e.start_s for e in a.timeline.agent if isinstance(e, Say) and e.start_s > cut.end_s)
+    assert not a.speak[until + fade : round(reply * 16000)].any(), "silent after the fade"
+    assert cut.cut_by is not None and cut.cut_by.revealed_s <= cut.cut_s
+    assert sum(w.cut for w in cut.words) <= 1 and not any(w.start_s >= cut.cut_s for w in cut.words)
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_a_turn_that_goes_on_or_ends(rate: float) -> None:
+    """The user stops after a sentence, or after an unfinished clause, or goes on."""
+    finished = "I would like to book a room."
+    unfinished = "I would like to book a quiet room, with two large beds in it,"
+    more = " and a view over the sea and the old harbour."
+    for start in (finished, unfinished):
+        ends = dialogue(start, "Very well, for which night?")
+        goes_on = dialogue(start + more, "Very well, for which night?")
+        a, b = (sample_of(d, config(backchannel_rate=rate)) for d in (ends, goes_on))
+        t_s = assert_causal(a, b)
+        assert t_s > 1.0
+    backchannels = [e for e in a.timeline.agent if isinstance(e, Say) and e.behaviour != "turn"]
+    assert bool(backchannels) == (rate == 1.0)
+
+
+def test_worlds_of_every_example_dialogue(repo: Path) -> None:
+    """Each user turn of the examples but the first, in turn, is replaced by another one."""
+    path = str(repo / "examples/data/dialogues.jsonl")
+    entry = SourceEntry(dialogues=DialogueSource(path=path))
+    records = [r for r in read_source(entry, "examples") if isinstance(r, Dialogue)][::6]
+    cfg = config(barge_in_rate=0.5, backchannel_rate=0.8)
+    parted = 0
+    for record in records:
+        base = sample_of(record, cfg)
+        for other in other_worlds(record):
+            assert_causal(base, sample_of(other, cfg))
+            parted += 1
+    assert parted >= 10
+
+
+def other_worlds(record: Dialogue) -> list[Dialogue]:
+    """The record with one later user turn swapped for the first user's words."""
+    users = [i for i, t in enumerate(record.turns) if t.role == "user"]
+    worlds = []
+    for index in users[1:3]:
+        turns = list(record.turns)
+        turns[index] = turns[index].model_copy(update={"text": record.turns[users[0]].text})
+        worlds.append(record.model_copy(update={"turns": tuple(turns)}))
+    return worlds
+
+
+def test_a_leak_would_be_found() -> None:
+    """The comparison itself can fail: another reply to the same words is seen as a difference."""
+    cfg: Config = config(barge_in_rate=0)
+    a = sample_of(dialogue("Hello there.", "Hi.", "How are you?", "Fine."), cfg)
+    b = sample_of(dialogue("Hello there.", "Hey.", "How are you?", "Fine."), cfg)
+    with pytest.raises(AssertionError):
+        assert_causal(a, b)
+
+
+def test_samples_are_the_same_twice() -> None:
+    record = dialogue("Hello, is anyone there?", LONG, "Good, thanks.")
+    a, b = (sample_of(record, config()) for _ in range(2))
+    assert a.timeline.to_json() == b.timeline.to_json()
+    assert np.array_equal(a.listen, b.listen) and np.array_equal(a.speak, b.speak)
+    assert json.loads(a.timeline.to_json())["key"] == "t-1"
