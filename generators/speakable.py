@@ -107,7 +107,8 @@ def _table_end(lines: list[str], index: int) -> int:
 def _line(line: str, numbered: bool) -> str:
     """One line without its marks; an item or a heading ends like a sentence."""
     item = _BULLET.match(line) or (_NUMBER.match(line) if numbered else None)
-    body = line[item.end() :] if item else _QUOTE.sub("", line, count=1)
+    mark = item or _QUOTE.match(line)
+    body = line[mark.end() :] if mark else line
     for pattern, replacement in _INLINE:
         body = pattern.sub(replacement, body)
     body = _UNSPOKEN.sub(" ", _JOINER.sub("", body)).strip()

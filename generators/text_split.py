@@ -169,11 +169,12 @@ def _trimmed(text: str, start: int, end: int) -> Span | None:
 def _join_mute(text: str, spans: list[Span]) -> list[Span]:
     """Spans without a letter or digit, joined to the one before, or after if they are first."""
     joined: list[Span] = []
+    only_mute = False
     for span in spans:
         mute = not any(char.isalnum() for char in span.of(text))
-        first_mute = joined and not any(char.isalnum() for char in joined[-1].of(text))
-        if joined and (mute or first_mute):
+        if joined and (mute or only_mute):
             joined[-1] = Span(joined[-1].start, span.end)
         else:
             joined.append(span)
+        only_mute = mute and (only_mute or len(joined) == 1 and joined[0] == span)
     return joined

@@ -129,11 +129,15 @@ class AnnotatorConfig(Record):
 
 
 class ChecksConfig(Record):
-    """Checks of finished samples. `vad_share` of the samples (a keyed draw) are run through VAD."""
+    """Checks of finished samples that measure, and write `checks/*.jsonl` beside the shards.
 
-    vad: bool = False
+    `vad`: does silero-vad find speech where the Timeline says so? On `vad_share` of the samples (a
+    keyed draw). true refuses the run where it can't be run; unset runs it where it is installed and
+    reports `not_run` elsewhere.
+    """
+
+    vad: bool | None = None
     vad_share: Rate = 0.05
-    vad_min_agreement: Rate = 0.8
 
 
 class ShardsConfig(Record):

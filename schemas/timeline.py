@@ -148,8 +148,9 @@ class ToolCall(AgentEvent):
 class Act(AgentEvent):
     """Rows [first_step, first_step + step_count) of `act.npy`, one row each 1/fps s from `start_s`.
 
-    `mode` is `idle` (hold) or `trajectory`. The event is decided once; each step of a trajectory
-    also rests on the frame of its own time, which `step_evidence` names (`look.CAMERA`).
+    `mode` is `idle` (hold) or `trajectory`. To begin is decided at `decided_s`; each step is decided
+    at its own time, in a trajectory from the frame of that time in track `step_evidence`. So the
+    event's extent (`step_count`, `end_s`) is known only at its end: it is a record, not a plan.
     """
 
     kind: Literal["act"] = "act"
