@@ -22,6 +22,8 @@ def _add(track: NDArray[np.int16], placed: Placed, fade: int) -> None:
     for stretch in placed.stretches:
         pcm = stretch.speech.pcm
         if placed.cut is not None:
+            if stretch.start >= placed.cut:
+                break  # what would begin during the fade is not begun
             pcm = faded(pcm, placed.cut - stretch.start, fade)
         # stretches of one channel do not overlap, so this is a copy and cannot clip
         track[stretch.start : stretch.start + len(pcm)] = pcm

@@ -145,6 +145,18 @@ def test_bad_turns_are_refused_in_one_line() -> None:
         sample_of(dialogue(*TALK), config(max_duration_s=5))
 
 
+@pytest.mark.parametrize("at", [0.2, 0.3, 0.4, 0.5, 0.6, 0.7])
+def test_nothing_begins_after_a_cut(at: float) -> None:
+    """Also not a sentence whose start falls into the fade."""
+    turns = ("Tell me more.", "One is here. Two is there. Three is gone. Four is left. Five is on.", "No.")
+    cfg = config(barge_in_rate=1, barge_in_at=[at, at + 0.01], fade_s=0.4)
+    sample = sample_of(dialogue(*turns), cfg)
+    [say] = [e for e in sample.timeline.agent if isinstance(e, Say)]
+    assert say.cut_s is not None
+    assert not sample.speak[round(say.pieces[-1].end_s * 16000) :].any()
+    assert all(p.start_s < say.cut_s for p in say.pieces)
+
+
 def test_a_fade_is_linear_and_ends_in_silence() -> None:
     pcm = np.full(100, 1000, np.int16)
     out = faded(pcm, cut=40, fade=10)

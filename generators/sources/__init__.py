@@ -41,8 +41,8 @@ def source_name(entry: SourceEntry, index: int) -> str:
     assert source is not None  # SourceEntry holds exactly one
     if source.name:
         return source.name
-    parts = [p for p in PurePath(source.path).with_suffix("").parts if not paths.is_pattern(p)]
-    return f"{slug(parts[-1] if parts else 'source')}-{index}"
+    parts = [p for p in PurePath(source.path).parts if not paths.is_pattern(p)]
+    return f"{slug(PurePath(parts[-1]).stem if parts else '', fallback='source')}-{index}"
 
 
 def input_files(entry: SourceEntry) -> list[Path]:
