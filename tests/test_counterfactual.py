@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from schema_samples import ArrayMedia, codec_set
 from worlds import config, dialogue, sample_of
 
 from generators.sources import read_source
@@ -18,6 +19,7 @@ from schemas.config import Config, DialogueSource, SourceEntry
 from schemas.records import Dialogue, Turn
 from schemas.sample import Sample
 from schemas.timeline import AnyAgentEvent, Say
+from token_schema import Tokens, compile_sample, load_schema
 
 LONG = (
     "Well, there are three ways to get there. You can take the train from the central station, "
@@ -55,7 +57,33 @@ def assert_causal(a: Sample, b: Sample) -> float:
     assert events[0] == events[1]
     labels = [[label for label in s.timeline.labels if label.decided_s <= t_s] for s in (a, b)]
     assert labels[0] == labels[1]
+    assert_same_tokens(tokens_of(a), tokens_of(b), t_s)
     return t_s
+
+
+def tokens_of(sample: Sample) -> Tokens:
+    schema = load_schema("ellsa")
+    media = ArrayMedia(sample.listen, sample.speak)
+    return compile_sample(schema, codec_set(schema), sample.timeline, media)
+
+
+def assert_same_tokens(a: Tokens, b: Tokens, t_s: float) -> None:
+    """The ids at every position with known(p) <= T, which is a prefix of the sequence."""
+    known = [int(np.searchsorted(t.known_s, t_s, side="right")) for t in (a, b)]
+    assert np.all(np.diff(a.known_s) >= 0) and np.all(np.diff(b.known_s) >= 0)
+    # a world that is over has no positions beyond its end: compare what both have
+    n = min(known)
+    assert n > 0 and np.array_equal(a.ids[:n], b.ids[:n])
+    over = min(a.report.blocks, b.report.blocks)
+    assert known[0] == known[1] or over <= t_s
+
+
+def assert_same_output(a: Tokens, b: Tokens, cut_s: float) -> None:
+    """What the agent emits before it can know of the cut, whatever it hears meanwhile."""
+    names = [lane.channel for lane in load_schema("ellsa").lanes]
+    for lane in (names.index("write"), names.index("speak")):
+        ids = [t.ids[(t.lane == lane) & (t.known_s < cut_s)] for t in (a, b)]
+        assert len(ids[0]) > 20 and np.array_equal(ids[0], ids[1])
 
 
 def test_another_next_user_turn() -> None:
@@ -84,6 +112,7 @@ def test_with_and_without_a_barge_in() -> None:
     reply = min(e.start_s for e in a.timeline.agent if isinstance(e, Say) and e.start_s > cut.end_s)
     assert not a.speak[until + fade : round(reply * 16000)].any(), "silent after the fade"
     assert cut.cut_by is not None and cut.cut_by.revealed_s <= cut.cut_s
+    assert_same_output(tokens_of(a), tokens_of(b), cut.cut_s)
     assert sum(w.cut for w in cut.words) <= 1 and not any(w.start_s >= cut.cut_s for w in cut.words)
 
 
