@@ -1,4 +1,4 @@
-"""How fast is the main job, stage by stage, on one core? `python -m benchmarks.pipeline_speed`
+"""How fast is each stage of the main job on one core? `python -m benchmarks.pipeline_speed`
 
 Times each stage over the example dialogues: hours of samples per core-hour ("x real time" is the same
 number). VAD stands apart: it runs on a keyed 5 % of the samples by default.
@@ -10,18 +10,18 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import time  # noqa: E402
-from pathlib import Path  # noqa: E402
+import time
+from pathlib import Path
 
-import yaml  # noqa: E402
+import yaml
 
-from generators.sources import read_source  # noqa: E402
-from pipeline.plan import ShardPlan  # noqa: E402
-from pipeline.shard import write_tar  # noqa: E402
-from pipeline.stages import STAGES, Work, open_services  # noqa: E402
-from pipeline.vad import Vad  # noqa: E402
-from schemas.config import Config  # noqa: E402
-from schemas.records import Dialogue  # noqa: E402
+from generators.sources import read_source
+from pipeline.plan import ShardPlan
+from pipeline.shard import write_tar
+from pipeline.stages import STAGES, Work, open_services
+from pipeline.vad import Vad
+from schemas.config import Config
+from schemas.records import Dialogue
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 REPEATS = 5

@@ -100,9 +100,8 @@ def text_event(plan: Placement, placed: Placed) -> TypedInput | ToolCall:
             planned_end_s=at_s,
             text=event.text,
         )
-    kind = "typed" if event.role == "typed" else "tool_result"
     return TypedInput(
-        kind=kind,
+        kind="typed" if event.role == "typed" else "tool_result",
         id=event.id,
         turn_index=event.turn_index,
         text=event.text,

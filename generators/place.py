@@ -177,7 +177,8 @@ def _yield_to(plan: Placement, user: Placed, reaction_s: float) -> None:
     cut = user.plain + plan.samples(reaction_s)
     for event_id, placed in plan.placed.items():
         event = placed.event
-        speaking = isinstance(event, Utterance) and event.speaker == "assistant"
-        if speaking and placed.cut is None and placed.start < cut < placed.end:
-            if user.start < placed.end and event.behaviour != "backchannel":
-                plan.placed[event_id] = replace(placed, cut=cut, cut_by=user.event.id)
+        if not isinstance(event, Utterance) or event.speaker != "assistant":
+            continue
+        speaking = placed.cut is None and placed.start < cut < placed.end
+        if speaking and user.start < placed.end and event.behaviour != "backchannel":
+            plan.placed[event_id] = replace(placed, cut=cut, cut_by=user.event.id)

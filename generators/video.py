@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from schemas.errors import StrettoError
 
 
-
 def encode_mp4(
     frames: Iterable[NDArray[np.uint8]], fps: float, codec: str = "mjpeg", quality: int = 3
 ) -> bytes:
@@ -95,5 +94,5 @@ def _wanted_frames(container: Any, wanted: set[int]) -> Iterator[av.VideoFrame]:
 
 def count_frames(data: bytes) -> int:
     """The number of frames of an MP4, from its packets."""
-    with av.open(io.BytesIO(data)) as container:
-        return sum(1 for p in container.demux(container.streams.video[0]) if p.size)
+    with av.open(io.BytesIO(data), "r") as container:
+        return sum(p.size > 0 for p in container.demux(container.streams.video[0]))

@@ -29,7 +29,7 @@ HeardWords = list[tuple[Hear, int, TimedWord]]
 
 
 def _heard_by_second(timeline: Timeline) -> defaultdict[int, HeardWords]:
-    """The user's words by the second at whose end they are first known: a word ending on k is k-1's."""
+    """The user's words by the second at whose end they are first known (one ending on k: k - 1)."""
     found: defaultdict[int, HeardWords] = defaultdict(list)
     for event in timeline.world:
         if isinstance(event, Hear):

@@ -95,8 +95,13 @@ def _add_turn(plan: _Plan, index: int, turn: Turn) -> None:
 def _add_text(plan: _Plan, index: int, turn: Turn) -> None:
     """A tool's result, or a system message in mid-conversation: it appears, nobody speaks it."""
     anchor = Anchor(of=plan.last.id, edge="settled", offset_s=0.3) if plan.last else Anchor()
-    role = "tool_result" if turn.role == "tool" else "typed"
-    event = TextEvent(id=f"w{index:03d}", role=role, turn_index=index, text=turn.text, anchor=anchor)
+    event = TextEvent(
+        id=f"w{index:03d}",
+        role="tool_result" if turn.role == "tool" else "typed",
+        turn_index=index,
+        text=turn.text,
+        anchor=anchor,
+    )
     plan.add(event)
     plan.evidence = (event.id,)
 

@@ -1,0 +1,1 @@
+"""Templates of the data card. `pipeline.card` fills `corpus.md`."""

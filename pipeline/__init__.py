@@ -1,0 +1,1 @@
+"""How records flow: stages, the local and the Ray runner, shards, the stream reader."""

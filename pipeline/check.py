@@ -1,0 +1,86 @@
+"""The last stage before a sample is packed: does it keep what the shards promise?
+
+`check(sample, config)` raises StrettoError for a sample that must not be written: tracks of unequal
+length, non-finite actions, an agent event before what it rests on. It measures nothing about
+quality; `stretto stats` and the VAD check do that.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import numpy as np
+
+from schemas.config import Config
+from schemas.errors import StrettoError
+from schemas.sample import Sample
+from schemas.timeline import AgentEvent
+
+TOLERANCE_S = 1e-6  # times are rounded to the microsecond
+
+
+def require(config: Config) -> None:
+    """Refuse the run before it starts when a configured check can't run here."""
+    if config.checks.vad and find_spec("silero_vad") is None:
+        raise StrettoError(
+            "silero-vad is not installed, so this check can't run",
+            f"{config.name}: checks.vad",
+            "pip install 'stretto[qa]', or set `checks: {vad: false}`",
+        )
+
+
+def check(sample: Sample) -> None:
+    """StrettoError with the first fault; None when the sample may be written."""
+    _check_tracks(sample)
+    known = {event.id for event in sample.timeline.world}
+    known |= {f"look.{track.camera}" for track in sample.timeline.look}
+    for event in sample.timeline.agent:
+        _check_causal(event, known, sample)
+    for label in sample.timeline.labels:
+        late = [e for e in label.evidence if e.revealed_s > label.decided_s + TOLERANCE_S]
+        if late:
+            raise _fault(sample, f"label {label.second_index} rests on what is revealed later")
+
+
+def _check_tracks(sample: Sample) -> None:
+    timeline = sample.timeline
+    for name, pcm, track in (
+        ("listen", sample.listen, timeline.listen),
+        ("speak", sample.speak, timeline.speak),
+    ):
+        if pcm.dtype != np.int16 or pcm.shape != (track.sample_count,):
+            raise _fault(sample, f"{name} is {pcm.dtype} {pcm.shape}, not {track.sample_count}")
+        if not len(pcm):
+            raise _fault(sample, f"{name} is empty")
+    if sorted(sample.look) != sorted(t.camera for t in timeline.look):
+        raise _fault(sample, f"cameras {sorted(sample.look)} are not those of the timeline")
+    for name, rows, shape in (
+        ("act", sample.act, timeline.act),
+        ("state", sample.state, timeline.state),
+    ):
+        if (rows is None) != (shape is None):
+            raise _fault(sample, f"{name} has no array or no track")
+        if rows is None or shape is None:
+            continue
+        if rows.shape != (shape.step_count, shape.dim):
+            raise _fault(sample, f"{name} is {rows.shape}, not {(shape.step_count, shape.dim)}")
+        if not np.isfinite(rows).all():
+            raise _fault(sample, f"{name} holds numbers that are not finite")
+
+
+def _check_causal(event: AgentEvent, known: set[str], sample: Sample) -> None:
+    """Each cited revealed_s <= decided_s <= start_s (promise 2), and the cited event exists."""
+    if event.decided_s > event.start_s + TOLERANCE_S:
+        raise _fault(sample, f"event {event.id} starts before it is decided")
+    for cited in event.evidence:
+        if cited.event not in known:
+            raise _fault(sample, f"event {event.id} cites the unknown {cited.event}")
+        if cited.revealed_s > event.decided_s + TOLERANCE_S:
+            late = f"{cited.event}, revealed at {cited.revealed_s} s"
+            raise _fault(
+                sample, f"event {event.id} is decided at {event.decided_s} s and rests on {late}"
+            )
+
+
+def _fault(sample: Sample, what: str) -> StrettoError:
+    return StrettoError(what, sample.timeline.key)

@@ -1,0 +1,95 @@
+"""A truth check without ASR: does silero-vad hear speech where the Timeline says there is some?
+
+It measures and rejects nothing: the model's floats may differ from processor to processor, and what
+decides a shard's bytes may not. The figures stand in `checks/*.jsonl`, beside the shards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.turn_taking import IPU_GAP_S
+from schemas.config import Config
+from schemas.draws import uniform
+from schemas.sample import Sample
+from schemas.timeline import Hear, Say, Timeline
+
+VAD_RATE_HZ = 16000
+GRID_HZ = 100
+
+Spans = list[tuple[float, float]]
+
+
+def wanted(config: Config) -> bool:
+    """Whether the check runs here: it does by default where silero-vad is installed."""
+    return config.checks.vad is not False and find_spec("silero_vad") is not None
+
+
+def drawn(config: Config, key: str) -> bool:
+    """Whether this sample is one of the `vad_share` that are checked."""
+    return uniform(config.seed, key, "sample", "vad") < config.checks.vad_share
+
+
+def spoken_spans(timeline: Timeline, channel: str) -> Spans:
+    """When the Timeline says there is speech: words, joined over gaps shorter than an IPU's."""
+    events: Sequence[Any] = timeline.world if channel == "listen" else timeline.agent
+    words = sorted(
+        (w.start_s, w.end_s) for e in events if isinstance(e, (Hear, Say)) for w in e.words
+    )
+    joined: Spans = []
+    for start_s, end_s in words:
+        if joined and start_s - joined[-1][1] < IPU_GAP_S:
+            start_s, end_s = joined[-1][0], max(end_s, joined.pop()[1])
+        joined.append((start_s, end_s))
+    return joined
+
+
+def agreement(found: Spans, said: Spans, duration_s: float) -> float:
+    """The share of time, on a 10 ms grid, in which both say speech or both say none."""
+    size = max(1, round(duration_s * GRID_HZ))
+    return round(float((_mask(found, size) == _mask(said, size)).mean()), 4)
+
+
+def _mask(spans: Spans, size: int) -> NDArray[np.bool_]:
+    mask = np.zeros(size, bool)
+    for start_s, end_s in spans:
+        mask[round(start_s * GRID_HZ) : round(end_s * GRID_HZ)] = True
+    return mask
+
+
+class Vad:
+    """silero-vad, loaded once in a process; one thread, about 90 times real time."""
+
+    def __init__(self) -> None:
+        import torch
+        from silero_vad import get_speech_timestamps, load_silero_vad
+
+        torch.set_num_threads(1)
+        self._model = load_silero_vad()
+        self._timestamps = get_speech_timestamps
+        self._tensor = torch.from_numpy
+
+    def speech(self, pcm: NDArray[np.int16], sample_rate_hz: int) -> Spans:
+        """Spans of speech in int16 mono audio, seconds."""
+        import soxr
+
+        wave = pcm.astype(np.float32) / 32768
+        if sample_rate_hz != VAD_RATE_HZ:
+            wave = soxr.resample(wave, sample_rate_hz, VAD_RATE_HZ)
+        found = self._timestamps(self._tensor(wave), self._model, sampling_rate=VAD_RATE_HZ)
+        return [(t["start"] / VAD_RATE_HZ, t["end"] / VAD_RATE_HZ) for t in found]
+
+    def report(self, sample: Sample) -> dict[str, Any]:
+        """Agreement of both tracks of a sample, 0 to 1."""
+        timeline = sample.timeline
+        row: dict[str, Any] = {"check": "vad", "key": timeline.key, "duration_s": timeline.duration_s}
+        for channel, pcm in (("listen", sample.listen), ("speak", sample.speak)):
+            found = self.speech(pcm, timeline.listen.sample_rate_hz)
+            said = spoken_spans(timeline, channel)
+            row[channel] = agreement(found, said, timeline.duration_s)
+        return row

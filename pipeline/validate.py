@@ -1,0 +1,185 @@
+"""Proves the promises on a finished corpus: `validate(store) -> list[Line]`, one line a promise.
+
+    for line in validate(open_store("out/demo")):
+        print(line)        # ok / FAIL / --, the name, what was checked, the first offenders
+
+Every shard is read once and whole, and every member of every sample is opened. Memory holds one
+shard and the index. A corpus that is not there raises StrettoError; a broken one gives FAIL lines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from pipeline import validate_corpus, validate_media, validate_timeline
+from pipeline.commit import Commit
+from pipeline.store import Store
+from pipeline.stream import read_members, read_timeline
+from pipeline.validate_corpus import Books, Fault, open_books
+from pipeline.validate_timeline import Seen
+from pipeline.validate_tokens import TokenCheck
+from schemas.errors import StrettoError
+
+SHOWN = 3
+
+
+@dataclass
+class Line:
+    """One promise: how many things were checked, how many faults, and the first of them."""
+
+    name: str
+    promise: str
+    unit: str
+    checked: int = 0
+    faults: int = 0
+    first: list[Fault] = field(default_factory=list)
+    not_run: str = ""
+
+    def add(self, faults: Iterable[Fault]) -> None:
+        for fault in faults:
+            self.faults += 1
+            if len(self.first) < SHOWN:
+                self.first.append(fault)
+
+    @property
+    def state(self) -> str:
+        return "FAIL" if self.faults else "--" if self.not_run else "ok"
+
+    def __str__(self) -> str:
+        head = f"{self.state:<4}  {self.name:<10}"
+        if self.not_run:
+            return f"{head}  not run: {self.not_run}"
+        if not self.faults:
+            return f"{head}  {self.promise} ({self.checked:,} {self.unit})"
+        shown = "; ".join(f"{where}: {what}" for where, what in self.first)
+        rest = self.faults - len(self.first)
+        return f"{head}  {shown}" + (f"; and {rest:,} more" if rest else "")
+
+
+CorpusCheck = Callable[[Books], Iterator[Fault]]
+SampleCheck = Callable[[Seen], Iterator[str]]
+
+CORPUS_CHECKS: tuple[tuple[str, str, CorpusCheck], ...] = (
+    ("accounted", "planned = committed + quarantined, each record once", validate_corpus.accounted),
+    ("committed", "every shard has its commit record, no file is stray", validate_corpus.committed),
+    ("index", "the index is what the commit records say, keys are unique", validate_corpus.indexed),
+    ("splits", "no source group stands in two splits", validate_corpus.split_by_group),
+)
+SAMPLE_CHECKS: tuple[tuple[str, str, SampleCheck], ...] = (
+    ("members", "every member opens and has the size its Timeline says", validate_media.members),
+    ("rows", "the index says of each sample what its Timeline says", validate_media.row),
+    ("tracks", "every track covers its sample", validate_media.tracks),
+    ("events", "ids are unique, all lies inside, one label a second", validate_timeline.events),
+    ("causal", "cited revealed_s <= decided_s <= start_s, looked up", validate_timeline.causal),
+    ("channels", "no channel overlaps itself", validate_timeline.channels),
+    ("words", "words rise and lie inside their pieces", validate_timeline.words),
+    ("cuts", "after a cut nothing begins or sounds on", validate_timeline.cuts),
+    ("silence", "speak sounds where something is said, and only there", validate_media.silence),
+)
+
+
+def validate(store: Store) -> list[Line]:
+    """All lines, in a fixed order."""
+    books = open_books(store)
+    lines = {
+        name: Line(name, promise, "samples", checked=len(books.index))
+        for name, promise, _ in CORPUS_CHECKS
+    }
+    lines["accounted"] = Line("accounted", CORPUS_CHECKS[0][1], "records", books.plan.planned)
+    lines["committed"] = Line("committed", CORPUS_CHECKS[1][1], "shards", len(books.plan.shards))
+    for name, _, check in CORPUS_CHECKS:
+        lines[name].add(check(books))
+    lines["checksums"] = Line("checksums", "every tar has the bytes of its commit", "tars")
+    lines["slices"] = Line("slices", "every byte range is one sample, one member set", "samples")
+    for name, promise, _ in SAMPLE_CHECKS:
+        lines[name] = Line(name, promise, "samples")
+    lines["tokens"], tokens = _tokens_line(books)
+    for commit in books.commits.values():
+        _check_shard(books, commit, lines, tokens)
+    return list(lines.values())
+
+
+def _tokens_line(books: Books) -> tuple[Line, TokenCheck | None]:
+    line = Line("tokens", "tokens keep the grammar and decode to what was there", "samples")
+    try:
+        check = TokenCheck.open(books.store, books.dataset)
+    except StrettoError as error:
+        line.add([("codecs", error.line())])
+        return line, None
+    if check is None:
+        line.not_run = "no codecs yet, run `stretto fit CONFIG DIR`"
+    return line, check
+
+
+def _check_shard(
+    books: Books, commit: Commit, lines: dict[str, Line], tokens: TokenCheck | None
+) -> None:
+    """Read one tar, compare its checksum, then take it apart by the index."""
+    if commit.shard is None:
+        return
+    lines["checksums"].checked += 1
+    if not books.store.exists(commit.shard):
+        lines["checksums"].add([(commit.shard, "is missing, its commit record is there")])
+        return
+    data = books.store.read_bytes(commit.shard)
+    found = hashlib.sha256(data).hexdigest()
+    if len(data) != commit.size:
+        lines["checksums"].add([(commit.shard, f"{len(data):,} bytes, committed {commit.size:,}")])
+    elif found != commit.sha256:
+        lines["checksums"].add([(commit.shard, f"sha256 is {found}, not {commit.sha256}")])
+    fade_s = books.dataset.get("config", {}).get("scene", {}).get("fade_s", 0.0)
+    sets: dict[str, set[str]] = {}
+    for row in sorted(commit.rows, key=lambda r: r["start_byte"]):
+        seen = _open_sample(row, data, fade_s, lines["slices"])
+        if seen is not None:
+            _one_member_set(seen, sets, lines["slices"])
+            _check_sample(seen, lines, tokens)
+
+
+def _open_sample(row: dict, data: bytes, fade_s: float, line: Line) -> Seen | None:
+    """The sample at a row's byte range; a line when it is not there."""
+    where = f"{row['shard']}: {row['key']}"
+    line.checked += 1
+    try:
+        members = read_members(data[row["start_byte"] : row["end_byte"]], row["key"], where)
+        timeline = read_timeline(members, where)
+    except Exception as error:  # a damaged tar raises whatever its damage leads to
+        line.add([(where, _reason(error))])
+        return None
+    if timeline.key != row["key"]:
+        line.add([(where, f"holds the Timeline of {timeline.key}")])
+        return None
+    return Seen(row, timeline, members, fade_s)
+
+
+def _one_member_set(seen: Seen, sets: dict[str, set[str]], line: Line) -> None:
+    """Column-inferring readers look at the first samples and refuse those that differ."""
+    names = set(seen.members)
+    first = sets.setdefault(seen.timeline.subset, names)
+    if odd := sorted(first ^ names):
+        line.add([(seen.timeline.key, f"member {odd[0]} is in some samples of the subset only")])
+
+
+def _check_sample(seen: Seen, lines: dict[str, Line], tokens: TokenCheck | None) -> None:
+    for name, _, check in SAMPLE_CHECKS:
+        lines[name].checked += 1
+        lines[name].add(_faults(seen, check))
+    if tokens is not None and tokens.draws(seen.timeline.key):
+        lines["tokens"].checked += 1
+        lines["tokens"].add(_faults(seen, tokens.faults))
+
+
+def _faults(seen: Seen, check: SampleCheck) -> Iterator[Fault]:
+    try:
+        for what in check(seen):
+            yield seen.timeline.key, what
+    except Exception as error:  # a member that does not decode is a finding, not the end
+        yield seen.timeline.key, _reason(error)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, StrettoError):
+        return error.what
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
