@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jobs.page import build_page
+from jobs.page import build_page, json_block
 from jobs.page.sample_data import sample_data
 from jobs.page.token_data import token_data
 from pipeline.corpus_files import dataset
@@ -33,10 +33,11 @@ def run(dir: str, key: str | None, out: str) -> int:
     samples: list[dict[str, Any]] = []
     size = 0
     for row in rows:
-        size += row["end_byte"] - row["start_byte"]
-        if samples and size * 4 / 3 > MAX_BYTES:
+        sample = one(corpus, row, coder)
+        size += len(json_block(sample))
+        if samples and size > MAX_BYTES:
             break
-        samples.append(one(corpus, row, coder))
+        samples.append(sample)
     name = dataset(corpus.store).get("name", dir)
     page = build_page(f"{name}: stretto view", summary(name, corpus), samples)
     path = Path(out)
