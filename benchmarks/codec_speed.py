@@ -63,8 +63,12 @@ def bench_audio(rate: int) -> None:
     fit_s, codec = timed(lambda: fit_audio([pcm], settings), 1)
     encode_s, codes = timed(lambda: codec.encode(pcm))
     decode_s, _ = timed(lambda: codec.decode(codes[:300]), 1)
-    row(f"audio RVQ 4 x 256, {rate} Hz", fit_s, f"{seconds / encode_s:,.0f} x real time",
-        f"{30 / decode_s:,.0f} x real time")
+    row(
+        f"audio RVQ 4 x 256, {rate} Hz",
+        fit_s,
+        f"{seconds / encode_s:,.0f} x real time",
+        f"{30 / decode_s:,.0f} x real time",
+    )
 
 
 def bench_text() -> None:
@@ -75,30 +79,44 @@ def bench_text() -> None:
     encode_s, ids = timed(lambda: codec.encode_batch(texts))
     decode_s, _ = timed(lambda: [codec.decode(i) for i in ids])
     count = sum(map(len, ids))
-    row("text BPE 2048", fit_s, f"{count / encode_s:,.0f} tokens/s",
-        f"{count / decode_s:,.0f} tokens/s")
+    row(
+        "text BPE 2048",
+        fit_s,
+        f"{count / encode_s:,.0f} tokens/s",
+        f"{count / decode_s:,.0f} tokens/s",
+    )
 
 
 def bench_image() -> None:
     rng = np.random.default_rng(0)
-    frames = [np.repeat(np.repeat(rng.integers(0, 256, (24, 32, 3)), 10, 0), 10, 1)
-              .astype(np.uint8) for _ in range(300)]
+    frames = [
+        np.repeat(np.repeat(rng.integers(0, 256, (24, 32, 3)), 10, 0), 10, 1).astype(np.uint8)
+        for _ in range(300)
+    ]
     fit_s, codec = timed(lambda: fit_image(frames), 1)
     encode_s, codes = timed(lambda: codec.encode_batch(frames), 2)
     decode_s, _ = timed(lambda: [codec.decode(c) for c in codes])
-    row("image VQ 512, from 320x240", fit_s, f"{len(frames) / encode_s:,.0f} frames/s",
-        f"{len(frames) / decode_s:,.0f} frames/s")
+    row(
+        "image VQ 512, from 320x240",
+        fit_s,
+        f"{len(frames) / encode_s:,.0f} frames/s",
+        f"{len(frames) / decode_s:,.0f} frames/s",
+    )
 
 
 def bench_action() -> None:
     rng = np.random.default_rng(0)
     paths = [np.cumsum(rng.normal(size=(500, 7)), axis=0).astype(np.float32) for _ in range(60)]
     fit_s, codec = timed(lambda: fit_action(paths), 1)
-    chunks = [path[i:i + 10] for path in paths for i in range(0, 500, 10)]
+    chunks = [path[i : i + 10] for path in paths for i in range(0, 500, 10)]
     encode_s, ids = timed(lambda: codec.encode_batch(chunks))
     decode_s, _ = timed(lambda: [codec.decode(i, 10, 7) for i in ids])
-    row("action FAST 1024, 10 x 7", fit_s, f"{len(chunks) / encode_s:,.0f} chunks/s",
-        f"{len(chunks) / decode_s:,.0f} chunks/s")
+    row(
+        "action FAST 1024, 10 x 7",
+        fit_s,
+        f"{len(chunks) / encode_s:,.0f} chunks/s",
+        f"{len(chunks) / decode_s:,.0f} chunks/s",
+    )
 
 
 def main() -> None:

@@ -30,9 +30,7 @@ REPEATS = 5
 def dialogues(config: Config) -> list[Dialogue]:
     """The example dialogues, several times over under other keys."""
     found = [r for r in read_source(config.sources[0], "b") if isinstance(r, Dialogue)]
-    return [
-        r.model_copy(update={"key": f"{r.key}-{n}"}) for n in range(REPEATS) for r in found
-    ]
+    return [r.model_copy(update={"key": f"{r.key}-{n}"}) for n in range(REPEATS) for r in found]
 
 
 def main() -> None:

@@ -77,8 +77,14 @@ def roll_out(env_name: str, policy_name: str, task: str, seed: int) -> Episode:
     import metaworld.policies
 
     env = gymnasium.make(
-        "Meta-World/MT1", env_name=env_name, seed=seed, render_mode="rgb_array",
-        camera_name=CAMERA, width=SIZE_PX, height=SIZE_PX, disable_env_checker=True,
+        "Meta-World/MT1",
+        env_name=env_name,
+        seed=seed,
+        render_mode="rgb_array",
+        camera_name=CAMERA,
+        width=SIZE_PX,
+        height=SIZE_PX,
+        disable_env_checker=True,
     )
     policy = getattr(metaworld.policies, policy_name)()
     observation, _ = env.reset(seed=seed)
@@ -175,12 +181,21 @@ def info(episodes: list[Episode], task_count: int) -> dict[str, Any]:
         return {"dtype": dtype, "shape": [len(names or "1")], "names": names}
 
     video = {
-        "video.height": SIZE_PX, "video.width": SIZE_PX, "video.codec": "h264",
-        "video.pix_fmt": "yuv420p", "video.is_depth_map": False, "video.fps": FPS,
-        "video.channels": 3, "has_audio": False,
+        "video.height": SIZE_PX,
+        "video.width": SIZE_PX,
+        "video.codec": "h264",
+        "video.pix_fmt": "yuv420p",
+        "video.is_depth_map": False,
+        "video.fps": FPS,
+        "video.channels": 3,
+        "has_audio": False,
     }
-    picture = {"dtype": "video", "shape": [SIZE_PX, SIZE_PX, 3],
-               "names": ["height", "width", "channels"], "info": video}
+    picture = {
+        "dtype": "video",
+        "shape": [SIZE_PX, SIZE_PX, 3],
+        "names": ["height", "width", "channels"],
+        "info": video,
+    }
     integers = ("frame_index", "episode_index", "index", "task_index")
     return {
         "codebase_version": "v3.0",
@@ -221,15 +236,17 @@ def write_dataset(out: Path, episodes: list[Episode]) -> None:
     columns, lines, start = [], [], 0
     for number, episode in enumerate(episodes):
         columns.append(rows(episode, number, start, tasks.index(episode.task)))
-        lines.append(episode_row(episode, number, start,
-                                 feature_stats(columns[-1], episode.frames)))
+        lines.append(
+            episode_row(episode, number, start, feature_stats(columns[-1], episode.frames))
+        )
         start += len(episode.actions)
     whole = {name: np.concatenate([c[name] for c in columns]) for name in columns[0]}
     arrays = {k: vectors(v) if v.ndim == 2 else pa.array(v) for k, v in whole.items()}
     write_table(out / "data" / f"{FIRST}.parquet", pa.table(arrays))
     write_table(out / "meta" / "episodes" / f"{FIRST}.parquet", pa.Table.from_pylist(lines))
     pd.DataFrame({"task_index": range(len(tasks))}, index=tasks).to_parquet(
-        out / "meta" / "tasks.parquet")
+        out / "meta" / "tasks.parquet"
+    )
     write_json(out / "meta" / "info.json", info(episodes, len(tasks)))
     frames = np.concatenate([episode.frames for episode in episodes])
     write_json(out / "meta" / "stats.json", feature_stats(whole, frames))

@@ -124,9 +124,7 @@ def _evidence(plan: Placement, event_id: str, span: str) -> Evidence | None:
         return Evidence(event=event_id, revealed_s=seconds(placed.end, plan.rate))
     used = placed.stretches[: int(span) + 1] if span else placed.stretches
     words = [s.start + w.end_sample for s in used for w in s.speech.words]
-    return Evidence(
-        event=event_id, word=len(words) - 1, revealed_s=seconds(words[-1], plan.rate)
-    )
+    return Evidence(event=event_id, word=len(words) - 1, revealed_s=seconds(words[-1], plan.rate))
 
 
 def _last_frame(plan: Placement) -> Evidence | None:

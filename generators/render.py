@@ -1,7 +1,7 @@
 """Render: a Scene and its speech become a Sample, on one clock.
 
-    requests = speech_requests(scene, config)              # what to speak
-    sample = render(record, scene, spoken, config)         # spoken[utterance id, span index]
+requests = speech_requests(scene, config)              # what to speak
+sample = render(record, scene, spoken, config)         # spoken[utterance id, span index]
 """
 
 from __future__ import annotations
@@ -62,9 +62,7 @@ def _render_robot(
     seen_in = f"look.{cameras[0]}" if cameras else None
     plan = place(scene, speech, config, record.step_count, record.fps, seen_in)
     steps = robot_tracks.steps_of(plan)
-    clips = [
-        robot_tracks.look_clip(episode, c, steps, record.fps, config.video) for c in cameras
-    ]
+    clips = [robot_tracks.look_clip(episode, c, steps, record.fps, config.video) for c in cameras]
     act = robot_tracks.act_rows(record, episode, steps)
     state = None if episode.state is None else robot_tracks.held(episode.state, steps)
     cited = events.evidence(plan, plan.placed["motion"].event.evidence)

@@ -63,8 +63,11 @@ def run(config: str | Config, dir: str, out: str | None = None) -> int:
     corpus, schema = open_corpus(dir), load_schema(checked.schema_name)
     train = Train(corpus, schema)
     if not len(corpus.rows("train")):
-        raise StrettoError("no sample in the train split", corpus.url,
-                           "codecs are fitted on train alone: make a larger corpus")
+        raise StrettoError(
+            "no sample in the train split",
+            corpus.url,
+            "codecs are fitted on train alone: make a larger corpus",
+        )
     store = open_store(out) if out else corpus.store
     for name, fit in _jobs(train, checked):
         codec, on = fit()
@@ -132,8 +135,11 @@ def _audio(train: Train, config: Config, name: str) -> tuple[Any, str]:
     channels = [c for c in ("listen", "speak") if any(x.channel == c for x in lanes)]
     timeline, _ = next(train.samples())
     settings = AudioSettings(
-        sample_rate_hz=timeline.listen.sample_rate_hz, rate_hz=lanes[0].rate_hz,
-        codebooks=max(x.codebooks for x in lanes), seed=config.seed)
+        sample_rate_hz=timeline.listen.sample_rate_hz,
+        rate_hz=lanes[0].rate_hz,
+        codebooks=max(x.codebooks for x in lanes),
+        seed=config.seed,
+    )
     rows = train.corpus.rows("train")
     # evenly spaced over the split, so that every source and shard is heard
     picked = rows[np.unique(np.linspace(0, len(rows) - 1, MAX_AUDIO_SAMPLES).astype(int))]
@@ -180,7 +186,8 @@ def _action(train: Train, config: Config, subset: str) -> tuple[Any, str]:
     if timeline.act is None:
         return None, "its samples have no actions"
     horizon = steps_per_block(train.schema, timeline.act.fps, f"subset {subset}")
-    counted = _Counted(rows for _, media in train.samples(subset)
-                       if (rows := media.act()) is not None)
+    counted = _Counted(
+        rows for _, media in train.samples(subset) if (rows := media.act()) is not None
+    )
     settings = ActionSettings(horizon=horizon, seed=config.seed)
     return fit_action(counted, settings), f"{counted.count} episodes, {horizon} steps a chunk"

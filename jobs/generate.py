@@ -13,7 +13,9 @@ from pipeline.plan import Plan, make_plan
 from pipeline.run import make_missing, missing, open_plan, prepare
 from pipeline.store import Store, open_store
 from schemas.config import Config
+from schemas.sample import Rejection
 
+SHOWN_REJECTIONS = 20
 
 def run(
     config: str,
@@ -69,10 +71,24 @@ def _show_plan(plan: Plan) -> None:
         print(f"  {split:5}  {subset:20}  {count} records")
 
 
+def _show_rejections(store: Store) -> None:
+    """A line for each record that is not in the corpus: where, what, why, what to do."""
+    shown = 0
+    for name in sorted(store.list("quarantine")):
+        for line in store.read_bytes(name).splitlines():
+            shown += 1
+            if shown <= SHOWN_REJECTIONS:
+                rejection = Rejection.model_validate_json(line)
+                say(f"{rejection.status}: {rejection.line()}")
+    if shown > SHOWN_REJECTIONS:
+        say(f"... and {shown - SHOWN_REJECTIONS} more in {store.shown}/quarantine")
+
+
 def _report(summary: dict[str, Any], store: Store) -> int:
     records = summary["records"]
     print(f"samples      {summary['samples']} in {summary['shards']} shards")
     print(f"hours        {summary['hours']:.3f}")
+    _show_rejections(store)
     stages = ", ".join(f"{n} in {s}" for s, n in summary["quarantined_by_stage"].items())
     print(f"quarantined  {records['quarantined']}{f' ({stages})' if stages else ''}")
     if records["unused"]:

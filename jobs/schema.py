@@ -76,8 +76,11 @@ def _row(corpus: Corpus, key: str | None) -> int:
         return 0
     keys = corpus.index.column("key").to_pylist()
     if key not in keys:
-        raise StrettoError(f"no sample {key!r}", corpus.url, f"the first is {keys[0]}"
-                           if keys else "the corpus has no samples")
+        raise StrettoError(
+            f"no sample {key!r}",
+            corpus.url,
+            f"the first is {keys[0]}" if keys else "the corpus has no samples",
+        )
     return keys.index(key)
 
 
@@ -88,8 +91,10 @@ def _picture(schema: TokenSchema) -> str:
     """The sequence as one line of boundary tokens."""
     blocks = "  ".join(f"{x.open} {_content(schema, x)} {x.close}" for x in schema.lanes)
     head = f"{schema.prompt.open} {' + '.join(schema.prompt.take)} {schema.prompt.close}"
-    return (f"{schema.name}: {schema.mode}\n\nhead, once:\n  {head}\n\n"
-            f"every {schema.clock.block_s:g} s:\n  {blocks}")
+    return (
+        f"{schema.name}: {schema.mode}\n\nhead, once:\n  {head}\n\n"
+        f"every {schema.clock.block_s:g} s:\n  {blocks}"
+    )
 
 
 def _content(schema: TokenSchema, lane: Lane) -> str:
@@ -110,8 +115,13 @@ def _lane_table(schema: TokenSchema) -> Table:
     for lane in schema.lanes:
         least, most = _tokens(schema, lane)
         loss = " ".join(f"{w:g}" for w in lane.loss.weights())
-        table.add_row(Text(lane.name), Text(f"{lane.as_} ({lane.codec})"), _span(least, most, 1),
-                      _span(least, most, schema.clock.block_s), loss)
+        table.add_row(
+            Text(lane.name),
+            Text(f"{lane.as_} ({lane.codec})"),
+            _span(least, most, 1),
+            _span(least, most, schema.clock.block_s),
+            loss,
+        )
     table.caption = "with boundary tokens; loss of content, idle, open, close"
     return table
 
@@ -136,22 +146,30 @@ def _tokens(schema: TokenSchema, lane: Lane) -> tuple[int, int | None]:
 # ---- explain -----------------------------------------------------------------------------------
 
 
-def _sample_table(schema: TokenSchema, codecs: CodecSet, timeline: Timeline,
-                  tokens: Tokens) -> Table:
+def _sample_table(
+    schema: TokenSchema, codecs: CodecSet, timeline: Timeline, tokens: Tokens
+) -> Table:
     table = Table(title=Text(f"{timeline.key} under {schema.name}"), show_lines=False)
     for name, ratio in (("block", 2), ("lane", 2), ("ids", 10), ("meaning", 9)):
         table.add_column(name, ratio=ratio, overflow="fold")
     head = tokens.lane == PROMPT
-    table.add_row("head", "prompt", _ids(codecs, tokens, head),
-                  _text(codecs, schema.prompt.codec, tokens.ids[head & (tokens.kind == CONTENT)]),
-                  end_section=True)
+    table.add_row(
+        "head",
+        "prompt",
+        _ids(codecs, tokens, head),
+        _text(codecs, schema.prompt.codec, tokens.ids[head & (tokens.kind == CONTENT)]),
+        end_section=True,
+    )
     for b in range(tokens.report.blocks):
         for i, lane in enumerate(schema.lanes):
             here = (tokens.block == b) & (tokens.lane == i)
-            table.add_row(_time(schema, b) if i == 0 else "", Text(lane.name),
-                          _ids(codecs, tokens, here),
-                          _meaning(schema, codecs, timeline, lane, tokens, here, b),
-                          end_section=i + 1 == len(schema.lanes))
+            table.add_row(
+                _time(schema, b) if i == 0 else "",
+                Text(lane.name),
+                _ids(codecs, tokens, here),
+                _meaning(schema, codecs, timeline, lane, tokens, here, b),
+                end_section=i + 1 == len(schema.lanes),
+            )
     return table
 
 
@@ -168,8 +186,15 @@ def _ids(codecs: CodecSet, tokens: Tokens, where: np.ndarray) -> Text:
     return out
 
 
-def _meaning(schema: TokenSchema, codecs: CodecSet, timeline: Timeline, lane: Lane,
-             tokens: Tokens, here: np.ndarray, b: int) -> Text:
+def _meaning(
+    schema: TokenSchema,
+    codecs: CodecSet,
+    timeline: Timeline,
+    lane: Lane,
+    tokens: Tokens,
+    here: np.ndarray,
+    b: int,
+) -> Text:
     content = tokens.ids[here & (tokens.kind != OPEN) & (tokens.kind != CLOSE)]
     if not len(content):
         return Text("not in this sample", style="dim")
@@ -194,9 +219,12 @@ def _words(timeline: Timeline, channel: str, start_s: float, end_s: float) -> It
 def _text(codecs: CodecSet, codec: str, ids: np.ndarray) -> Text:
     """The pieces of a text, `|` between them, and special tokens by their names."""
     r, specials = codecs.vocabulary.range(codec), codecs.vocabulary.specials
-    pieces = [specials[i] if i < len(specials) else
-              codecs.get(codec).piece(i - r.start).decode("utf-8", "replace")
-              for i in ids.tolist()]
+    pieces = [
+        specials[i]
+        if i < len(specials)
+        else codecs.get(codec).piece(i - r.start).decode("utf-8", "replace")
+        for i in ids.tolist()
+    ]
     return _plain("|".join(pieces))
 
 
@@ -207,10 +235,14 @@ def _plain(text: str) -> Text:
 def _summary(schema: TokenSchema, timeline: Timeline, tokens: Tokens) -> str:
     report = tokens.report
     seconds = max(timeline.duration_s, 1e-9)
-    rates = ", ".join(f"{lane.name} {int((tokens.lane == i).sum()) / seconds:.1f}"
-                      for i, lane in enumerate(schema.lanes))
-    lines = [f"{len(tokens)} tokens in {report.blocks} blocks, {len(tokens) / seconds:.1f} a second"
-             f" ({rates})"]
+    rates = ", ".join(
+        f"{lane.name} {int((tokens.lane == i).sum()) / seconds:.1f}"
+        for i, lane in enumerate(schema.lanes)
+    )
+    lines = [
+        f"{len(tokens)} tokens in {report.blocks} blocks, {len(tokens) / seconds:.1f} a second"
+        f" ({rates})"
+    ]
     if report.tail_blocks:
         lines.append(f"{report.tail_blocks} blocks after the end, to write what was left")
     if report.dropped_text_tokens:

@@ -87,7 +87,11 @@ class Vad:
     def report(self, sample: Sample) -> dict[str, Any]:
         """Agreement of both tracks of a sample, 0 to 1."""
         timeline = sample.timeline
-        row: dict[str, Any] = {"check": "vad", "key": timeline.key, "duration_s": timeline.duration_s}
+        row: dict[str, Any] = {
+            "check": "vad",
+            "key": timeline.key,
+            "duration_s": timeline.duration_s,
+        }
         for channel, pcm in (("listen", sample.listen), ("speak", sample.speak)):
             found = self.speech(pcm, timeline.listen.sample_rate_hz)
             said = spoken_spans(timeline, channel)

@@ -181,7 +181,9 @@ class Config(Record):
     def from_mapping(cls, data: Any, where: str) -> Config:
         """Check a parsed YAML document. Raises StrettoError naming the first wrong field."""
         if not isinstance(data, dict):
-            raise StrettoError("the config is not a mapping", where, "write `name:`, `sources:` ...")
+            raise StrettoError(
+                "the config is not a mapping", where, "write `name:`, `sources:` ..."
+            )
         try:
             return cls.model_validate(data)
         except ValidationError as error:

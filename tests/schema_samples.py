@@ -53,8 +53,9 @@ def sound(seconds: float, seed: int) -> NDArray[np.int16]:
 
 def picture(i: int, size: int = 32) -> NDArray[np.uint8]:
     y, x = np.mgrid[:size, :size]
-    return np.stack([(x * 7 + i * 31) % 256, (y * 5 + i * 3) % 256, (x + y + i) % 256],
-                    -1).astype(np.uint8)
+    return np.stack([(x * 7 + i * 31) % 256, (y * 5 + i * 3) % 256, (x + y + i) % 256], -1).astype(
+        np.uint8
+    )
 
 
 def path(steps: int, dim: int = 3) -> NDArray[np.float32]:
@@ -106,22 +107,43 @@ class ArrayMedia:
 
 
 def write(event_id: str, text: str, decided_s: float, cut_s: float | None = None) -> Write:
-    return Write(id=event_id, text=text, decided_s=decided_s, start_s=decided_s,
-                 end_s=decided_s + 1, planned_end_s=decided_s + 1, cut_s=cut_s)
+    return Write(
+        id=event_id,
+        text=text,
+        decided_s=decided_s,
+        start_s=decided_s,
+        end_s=decided_s + 1,
+        planned_end_s=decided_s + 1,
+        cut_s=cut_s,
+    )
 
 
 def say(event_id: str, start_s: float, end_s: float, cut_s: float | None = None) -> Say:
     planned_s, pieces_end_s = end_s, end_s
     if cut_s is not None:
         pieces_end_s = min(end_s, cut_s + 0.15)
-    return Say(id=event_id, text="words", language="en", voice="v", decided_s=start_s,
-               start_s=start_s, end_s=pieces_end_s, planned_end_s=planned_s, cut_s=cut_s,
-               pieces=(Piece(char_start=0, char_end=5, start_s=start_s, end_s=pieces_end_s),))
+    return Say(
+        id=event_id,
+        text="words",
+        language="en",
+        voice="v",
+        decided_s=start_s,
+        start_s=start_s,
+        end_s=pieces_end_s,
+        planned_end_s=planned_s,
+        cut_s=cut_s,
+        pieces=(Piece(char_start=0, char_end=5, start_s=start_s, end_s=pieces_end_s),),
+    )
 
 
-def sample(duration_s: float, agent: Sequence[AgentEvent] = (),
-           moves: tuple[int, int] | None = None, fps: float = 10.0, system: str = "Be brief.",
-           listen_seed: int = 1) -> tuple[Timeline, ArrayMedia]:
+def sample(
+    duration_s: float,
+    agent: Sequence[AgentEvent] = (),
+    moves: tuple[int, int] | None = None,
+    fps: float = 10.0,
+    system: str = "Be brief.",
+    listen_seed: int = 1,
+) -> tuple[Timeline, ArrayMedia]:
     """A sample; `moves` (first step, steps) makes it a robot's, idle before and after."""
     count = round(duration_s * RATE_HZ)
     spoken = np.zeros(count, np.int16)
@@ -129,9 +151,9 @@ def sample(duration_s: float, agent: Sequence[AgentEvent] = (),
         if isinstance(event, Say):
             a, b = round(event.start_s * RATE_HZ), round(event.end_s * RATE_HZ)
             whole = sound(event.planned_end_s - event.start_s, 2)
-            spoken[a:b] = whole[:len(spoken[a:b])]
+            spoken[a:b] = whole[: len(spoken[a:b])]
             if event.cut_s is not None:
-                spoken[round(event.cut_s * RATE_HZ):b] //= 2
+                spoken[round(event.cut_s * RATE_HZ) : b] //= 2
     look: tuple[LookTrack, ...] = ()
     rows, act, events = None, None, list(agent)
     steps = int(np.ceil(duration_s * fps - 1e-9))
@@ -141,13 +163,21 @@ def sample(duration_s: float, agent: Sequence[AgentEvent] = (),
         act = ArrayTrack(fps=fps, step_count=steps, dim=3)
         events += _acts(steps, first, moving, fps)
     timeline = Timeline(
-        key="k-1", subset="arm" if moves else "dialogue", group="g", language="en",
-        duration_s=duration_s, context=Context(system=system),
+        key="k-1",
+        subset="arm" if moves else "dialogue",
+        group="g",
+        language="en",
+        duration_s=duration_s,
+        context=Context(system=system),
         listen=AudioTrack(sample_rate_hz=RATE_HZ, sample_count=count),
         speak=AudioTrack(sample_rate_hz=RATE_HZ, sample_count=count),
-        look=look, act=act, agent=tuple(events),
-        provenance=Provenance(source="hand", record_id="1", where="tests:1",
-                              record_digest="0" * 32, seed=1))
+        look=look,
+        act=act,
+        agent=tuple(events),
+        provenance=Provenance(
+            source="hand", record_id="1", where="tests:1", record_digest="0" * 32, seed=1
+        ),
+    )
     return timeline, ArrayMedia(sound(duration_s, listen_seed), spoken, steps if moves else 0, rows)
 
 
@@ -155,14 +185,27 @@ def _rows(steps: int, first: int, moving: int) -> tuple[NDArray[np.float32], int
     """Zeros, the path, zeros."""
     moving = min(moving, steps - first)
     rows = np.zeros((steps, 3), np.float32)
-    rows[first:first + moving] = path(moving)
+    rows[first : first + moving] = path(moving)
     return rows, first, moving
 
 
 def _acts(steps: int, first: int, moving: int, fps: float) -> list[Act]:
-    spans = [("idle", 0, first), ("trajectory", first, moving),
-             ("idle", first + moving, steps - first - moving)]
-    return [Act(id=f"act{i}", mode=mode, first_step=at, step_count=n,  # type: ignore[arg-type]
-                decided_s=at / fps, start_s=at / fps, end_s=(at + n) / fps,
-                planned_end_s=(at + n) / fps)
-            for i, (mode, at, n) in enumerate(spans) if n > 0]
+    spans = [
+        ("idle", 0, first),
+        ("trajectory", first, moving),
+        ("idle", first + moving, steps - first - moving),
+    ]
+    return [
+        Act(
+            id=f"act{i}",
+            mode=mode,
+            first_step=at,
+            step_count=n,  # type: ignore[arg-type]
+            decided_s=at / fps,
+            start_s=at / fps,
+            end_s=(at + n) / fps,
+            planned_end_s=(at + n) / fps,
+        )
+        for i, (mode, at, n) in enumerate(spans)
+        if n > 0
+    ]

@@ -31,11 +31,14 @@ def trajectory(seed: int, steps: int = 120) -> np.ndarray:
 CODEC = fit_action([trajectory(seed) for seed in range(20)], ActionSettings())
 
 
-@given(arrays(np.float64, st.tuples(st.integers(1, 10), st.just(7)),
-              elements=st.floats(0, 1)), st.sampled_from([1, 8, 20, 100]))
+@given(
+    arrays(np.float64, st.tuples(st.integers(1, 10), st.just(7)), elements=st.floats(0, 1)),
+    st.sampled_from([1, 8, 20, 100]),
+)
 @settings(max_examples=150, deadline=None)
-def test_any_chunk_in_range_comes_back_within_the_stated_error(unit: np.ndarray,
-                                                               scale: int) -> None:
+def test_any_chunk_in_range_comes_back_within_the_stated_error(
+    unit: np.ndarray, scale: int
+) -> None:
     codec = BY_SCALE[scale]
     chunk = codec.low + unit * (codec.high - codec.low)
     back = codec.decode(codec.encode(chunk), len(chunk), 7)
@@ -43,9 +46,10 @@ def test_any_chunk_in_range_comes_back_within_the_stated_error(unit: np.ndarray,
     assert (np.abs(back - chunk) <= codec.max_error(len(chunk))).all()
 
 
-BY_SCALE = {scale: fit_action([trajectory(3), trajectory(4)],
-                              ActionSettings(scale=scale, vocab_size=1024))
-            for scale in (1, 8, 20, 100)}
+BY_SCALE = {
+    scale: fit_action([trajectory(3), trajectory(4)], ActionSettings(scale=scale, vocab_size=1024))
+    for scale in (1, 8, 20, 100)
+}
 
 
 def test_the_worst_corners_stay_in_the_alphabet_and_the_bound() -> None:
@@ -80,11 +84,12 @@ def test_constant_dims_and_rare_grippers() -> None:
 def test_out_of_range_is_clipped() -> None:
     far = np.full((10, 7), 1e9)
     assert np.abs(CODEC.decode(CODEC.encode(far), 10, 7) - CODEC.high).max() <= (
-        CODEC.max_error().max())
+        CODEC.max_error().max()
+    )
 
 
 def test_smooth_motion_takes_few_ids() -> None:
-    chunks = [trajectory(30)[i:i + 10] for i in range(0, 120, 10)]
+    chunks = [trajectory(30)[i : i + 10] for i in range(0, 120, 10)]
     ids = CODEC.encode_batch(chunks)
     assert ids == [CODEC.encode(chunk) for chunk in chunks]
     assert np.mean([len(i) for i in ids]) < 35  # of 70 values
@@ -130,5 +135,6 @@ def test_fit_twice_gives_the_same_bytes_and_survives_the_files() -> None:
     assert isinstance(back, ActionFAST) and back.hash == CODEC.hash
     chunk = trajectory(7)[:10]
     assert back.encode(chunk) == CODEC.encode(chunk)
-    assert np.array_equal(back.decode(back.encode(chunk), 10, 7),
-                          CODEC.decode(CODEC.encode(chunk), 10, 7))
+    assert np.array_equal(
+        back.decode(back.encode(chunk), 10, 7), CODEC.decode(CODEC.encode(chunk), 10, 7)
+    )

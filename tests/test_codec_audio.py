@@ -76,8 +76,10 @@ def test_a_rate_that_does_not_divide_names_those_that_do() -> None:
         MelSpec(22050, rate, 4)
 
 
-@pytest.mark.parametrize("settings", [{"subframes": 0}, {"n_mels": 4}, {"rate_hz": float("nan")},
-                                      {"sample_rate_hz": 16000.0}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"subframes": 0}, {"n_mels": 4}, {"rate_hz": float("nan")}, {"sample_rate_hz": 16000.0}],
+)
 def test_bad_settings_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(StrettoError, match="out of range"):
         MelSpec(48000, 1.0, 8)
@@ -93,7 +95,7 @@ def test_codes_of_a_prefix_are_a_prefix_of_the_codes(codec: AudioRVQ) -> None:
     for frames in (1, 2, 13, 32, 49):
         cut = frames * codec.frame_samples
         assert np.array_equal(codec.encode(pcm[:cut]), codes[:frames])
-        assert np.array_equal(codec.encode(pcm[:cut + 700]), codes[:frames])
+        assert np.array_equal(codec.encode(pcm[: cut + 700]), codes[:frames])
 
 
 def test_the_future_cannot_change_a_code(codec: AudioRVQ) -> None:
@@ -133,8 +135,10 @@ def test_decoded_sound_keeps_rhythm_and_energy(codec: AudioRVQ) -> None:
     pcm = speech_like(6, 3)
     heard = codec.decode(codec.encode(pcm))
     assert heard.shape == pcm.shape and heard.dtype == np.int16
+
     def energy(x: np.ndarray) -> np.ndarray:
         return np.sqrt((x.reshape(-1, 400).astype(float) ** 2).mean(axis=1))
+
     assert np.corrcoef(energy(pcm), energy(heard))[0, 1] > 0.85
     assert 0.5 < energy(heard).sum() / energy(pcm).sum() < 2
 
@@ -145,7 +149,7 @@ def test_long_sound_is_decoded_in_pieces_without_a_seam(codec: AudioRVQ) -> None
     assert heard.shape == pcm.shape
     jump = np.abs(np.diff(heard))
     for seam in (1016, 1024, 2040, 2048):
-        assert jump[seam * 400 - 3:seam * 400 + 3].max() <= np.quantile(jump, 0.999)
+        assert jump[seam * 400 - 3 : seam * 400 + 3].max() <= np.quantile(jump, 0.999)
     energy = np.sqrt((heard.reshape(7, -1) ** 2).mean(axis=1))
     assert energy.max() < 1.2 * energy.min()
 
@@ -160,8 +164,10 @@ def test_real_speech_keeps_its_rhythm(shared_dir) -> None:  # type: ignore[no-un
     codec = fit_audio(fit_on, AudioSettings(entries=64))
     pcm = read[0][0][:160000]
     heard = codec.decode(codec.encode(pcm))
+
     def energy(x: np.ndarray) -> np.ndarray:
         return np.log(30 + np.sqrt((x.reshape(-1, 800).astype(float) ** 2).mean(axis=1)))
+
     assert np.corrcoef(energy(pcm), energy(heard))[0, 1] > 0.8  # held-out speech of other voices
 
 
@@ -213,6 +219,7 @@ def test_reservoir_is_bounded_fair_and_repeatable() -> None:
             kept.add(np.arange(start, start + batch))
             assert kept._held <= 200 + batch
         return kept
+
     rows = draw(10).rows()
     assert rows is not None and len(rows) == 100 and draw(10).seen == 10000
     other = draw(1000).rows()

@@ -19,9 +19,9 @@ def scene(seed: int, height: int = 90, width: int = 120) -> np.ndarray:
     """A table, a coloured block at a drawn place, and a little noise."""
     rng = np.random.default_rng(seed)
     frame = np.full((height, width, 3), (90, 110, 130), np.float64)
-    frame[height // 2:] = (160, 120, 70)
+    frame[height // 2 :] = (160, 120, 70)
     y, x = rng.integers(0, height - 30), rng.integers(0, width - 30)
-    frame[y:y + 30, x:x + 30] = ((220, 40, 40), (40, 200, 60), (50, 60, 210))[seed % 3]
+    frame[y : y + 30, x : x + 30] = ((220, 40, 40), (40, 200, 60), (50, 60, 210))[seed % 3]
     return np.clip(frame + rng.normal(0, 3, frame.shape), 0, 255).astype(np.uint8)
 
 
@@ -34,14 +34,22 @@ def codec() -> ImagePatchVQ:
 def test_resize_is_the_exact_area_mean(shape: tuple[int, int]) -> None:
     size, (h, w) = 4, shape
     frame = np.random.default_rng(1).integers(0, 256, (h, w, 3)).astype(np.uint8)
+
     def overlap(o: int, i: int, n: int) -> Fraction:
         step = Fraction(n, size)
         start, end = max(o * step, Fraction(i)), min((o + 1) * step, Fraction(i + 1))
         return max(end - start, Fraction(0))
+
     got = resize(frame, size)
     for y, x, c in np.ndindex(size, size, 3):
-        total = sum((overlap(y, i, h) * overlap(x, j, w) * int(frame[i, j, c])
-                     for i in range(h) for j in range(w)), Fraction(0))
+        total = sum(
+            (
+                overlap(y, i, h) * overlap(x, j, w) * int(frame[i, j, c])
+                for i in range(h)
+                for j in range(w)
+            ),
+            Fraction(0),
+        )
         mean = total / (Fraction(h, size) * Fraction(w, size))
         assert got[y, x, c] == int(mean + Fraction(1, 2))
 

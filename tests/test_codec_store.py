@@ -46,7 +46,8 @@ def test_missing_is_one_line_that_says_what_to_run(tmp_path: Path) -> None:
         load(tmp_path / "none")
     assert str(caught.value).startswith(str(tmp_path / "none"))
     assert "codec missing" in str(caught.value) and "stretto fit CONFIG DIR --out" in str(
-        caught.value)
+        caught.value
+    )
     save(AUDIO, tmp_path / "a")
     (tmp_path / "a" / "codebooks.npy").unlink()
     with pytest.raises(StrettoError, match="missing: codebooks.npy"):
@@ -87,8 +88,10 @@ def test_pickles_and_paths_are_refused() -> None:
         load(base.pack("audio", "rvq", 1, settings, {"../../etc/passwd": b""}))
 
 
-@pytest.mark.parametrize("change", [{"n_mels": 41}, {"rate_hz": "10"}, {"colour": 1},
-                                    {"subframes": 4.0}, {"rate_hz": 9.7}])
+@pytest.mark.parametrize(
+    "change",
+    [{"n_mels": 41}, {"rate_hz": "10"}, {"colour": 1}, {"subframes": 4.0}, {"rate_hz": 9.7}],
+)
 def test_settings_that_do_not_fit_are_refused(change: dict[str, object]) -> None:
     files = AUDIO.to_files()
     settings = json.loads(files["codec.json"])["settings"] | change
@@ -96,16 +99,25 @@ def test_settings_that_do_not_fit_are_refused(change: dict[str, object]) -> None
         load(base.pack("audio", "rvq", 1, settings, {"codebooks.npy": files["codebooks.npy"]}))
 
 
-@pytest.mark.parametrize("array", [np.zeros((2, 8, 160), np.int32), np.zeros((2, 8, 161), np.int16),
-                                   np.ones((2, 8, 160), np.int16), np.zeros((0, 8, 160), np.int16)])
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((2, 8, 160), np.int32),
+        np.zeros((2, 8, 161), np.int16),
+        np.ones((2, 8, 160), np.int16),
+        np.zeros((0, 8, 160), np.int16),
+    ],
+)
 def test_arrays_that_no_fit_makes_are_refused(array: np.ndarray) -> None:
     settings = json.loads(AUDIO.to_files()["codec.json"])["settings"]
     with pytest.raises(StrettoError):
         load(base.pack("audio", "rvq", 1, settings, {"codebooks.npy": base.npy_bytes(array)}))
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b'{"files": 3, "hash": 1}',
-                                  b'{"hash": "x", "files": ["a.npy"]}'])
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"{", b"[]", b"null", b'{"files": 3, "hash": 1}', b'{"hash": "x", "files": ["a.npy"]}'],
+)
 def test_a_broken_manifest_is_refused(text: bytes) -> None:
     with pytest.raises(StrettoError, match="codec.json"):
         load({"codec.json": text})
@@ -114,11 +126,14 @@ def test_a_broken_manifest_is_refused(text: bytes) -> None:
             load(base.pack("text", type_, 1, {}, {name: text}))
 
 
-def test_a_full_or_closed_disk_leaves_the_old_codec(tmp_path: Path,
-                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_or_closed_disk_leaves_the_old_codec(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save(AUDIO, tmp_path / "c")
+
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
+
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StrettoError, match="No space left"):
         save(TEXT, tmp_path / "c")
@@ -133,6 +148,7 @@ def everything() -> str:
     from test_codec_image import scene
 
     from token_schema.codecs.fit import ActionSettings, fit_action
+
     audio = fit_audio([speech_like(8, s) for s in range(3)], AudioSettings(entries=48))
     image = fit_image([scene(s) for s in range(40)], ImageSettings(entries=48))
     action = fit_action([trajectory(s) for s in range(6)], ActionSettings())
@@ -140,27 +156,41 @@ def everything() -> str:
     loud = np.random.default_rng(1).integers(-32768, 32768, 64000).astype(np.int16)
     tables = MelTables.of(audio.spec)  # before rounding: any inexact product would show here
     frames = np.lib.stride_tricks.sliding_window_view(loud, 1024)[::400]
-    codes = [tables.amplitudes(frames) @ tables.weights, audio.encode(loud),
-             audio.encode(speech_like(9, 9)),
-             image.encode_batch([scene(s, 97, 201) for s in range(20)]),
-             np.array(sum(action.encode_batch([trajectory(9)[i:i + 9] for i in range(99)]), [])),
-             action.decode(action.encode(trajectory(8)[:7]), 7, 7)]
+    codes = [
+        tables.amplitudes(frames) @ tables.weights,
+        audio.encode(loud),
+        audio.encode(speech_like(9, 9)),
+        image.encode_batch([scene(s, 97, 201) for s in range(20)]),
+        np.array(sum(action.encode_batch([trajectory(9)[i : i + 9] for i in range(99)]), [])),
+        action.decode(action.encode(trajectory(8)[:7]), 7, 7),
+    ]
     from schemas.draws import digest
+
     return digest([audio.hash, image.hash, action.hash, text.hash, *(c.tolist() for c in codes)])
 
 
-@pytest.mark.parametrize("env", [
-    {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "RAYON_NUM_THREADS": "2"},
-    {"OPENBLAS_CORETYPE": "Prescott", "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX2 FMA3"},
-    {"OPENBLAS_CORETYPE": "SkylakeX"}, {"OPENBLAS_CORETYPE": "Sandybridge"}])
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "RAYON_NUM_THREADS": "2"},
+        {"OPENBLAS_CORETYPE": "Prescott", "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX2 FMA3"},
+        {"OPENBLAS_CORETYPE": "SkylakeX"},
+        {"OPENBLAS_CORETYPE": "Sandybridge"},
+    ],
+)
 def test_threads_and_processor_types_change_no_byte(env: dict[str, str]) -> None:
     path = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
     quiet = {k: v for k, v in os.environ.items() if not k.startswith(("OPENBLAS", "OMP", "NPY_"))}
     code = "import test_codec_store as t; print(t.everything())"
     if "AVX512F" not in _cpu_flags() and env.get("OPENBLAS_CORETYPE") == "SkylakeX":
         pytest.skip("this processor has no AVX-512")
-    run = subprocess.run([sys.executable, "-c", code], env=quiet | env | {"PYTHONPATH": path},
-                         capture_output=True, text=True, cwd=ROOT)
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env=quiet | env | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == _here()
 

@@ -10,9 +10,14 @@ from schemas.errors import StrettoError
 from token_schema.codecs.bpe import TextBPE, byte_of_char
 from token_schema.codecs.fit import TextSettings, fit_text
 
-TEXTS = ["Could you book a table for two, please?", "Sure, a table for two at seven.",
-         "Können wir später anfangen?", "¿Dónde está la mesa?", "可以帮我订一张桌子吗",
-         "def table(rows):\n    return [row for row in rows]\n"] * 4
+TEXTS = [
+    "Could you book a table for two, please?",
+    "Sure, a table for two at seven.",
+    "Können wir später anfangen?",
+    "¿Dónde está la mesa?",
+    "可以帮我订一张桌子吗",
+    "def table(rows):\n    return [row for row in rows]\n",
+] * 4
 CODEC = fit_text(TEXTS, TextSettings(vocab_size=400))
 
 
@@ -24,9 +29,19 @@ def test_any_text_comes_back(text: str) -> None:
     assert all(0 <= i < CODEC.size for i in ids)
 
 
-@pytest.mark.parametrize("text", [
-    "", " ", "a  b\t\r\n\x00\x7f", "🍎\U0001f469\u200d\U0001f467", "\ufeffe\u0301", "\U0010ffff",
-    "<|endoftext|>", "x" * 20000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "a  b\t\r\n\x00\x7f",
+        "🍎\U0001f469\u200d\U0001f467",
+        "\ufeffe\u0301",
+        "\U0010ffff",
+        "<|endoftext|>",
+        "x" * 20000,
+    ],
+)
 def test_odd_text_and_every_prefix(text: str) -> None:
     ids = CODEC.encode(text)
     assert CODEC.decode(ids) == text

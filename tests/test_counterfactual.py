@@ -51,9 +51,7 @@ def assert_causal(a: Sample, b: Sample) -> float:
     at = parting_sample(a, b)
     t_s = at / rate
     assert np.array_equal(a.speak[:at], b.speak[:at])
-    events = [
-        [seen_at(e, t_s) for e in s.timeline.agent if e.decided_s <= t_s] for s in (a, b)
-    ]
+    events = [[seen_at(e, t_s) for e in s.timeline.agent if e.decided_s <= t_s] for s in (a, b)]
     assert events[0] == events[1]
     labels = [[label for label in s.timeline.labels if label.decided_s <= t_s] for s in (a, b)]
     assert labels[0] == labels[1]

@@ -64,8 +64,10 @@ def video() -> tuple[list[float], np.ndarray]:
 
 def turns_of(dialogue: dict[str, Any]) -> list[Turn]:
     """The messages as the project's own record; it refuses unknown roles and unknown fields."""
-    return [Turn(text=m["content"], **{k: v for k, v in m.items() if k != "content"})
-            for m in dialogue["messages"]]
+    return [
+        Turn(text=m["content"], **{k: v for k, v in m.items() if k != "content"})
+        for m in dialogue["messages"]
+    ]
 
 
 def spoken(turn: Turn) -> str:
@@ -73,6 +75,7 @@ def spoken(turn: Turn) -> str:
 
 
 # --- dialogues --------------------------------------------------------------------------------
+
 
 def test_every_dialogue_parses_and_has_both_sides(dialogues: list[dict[str, Any]]) -> None:
     assert len(dialogues) >= 48
@@ -95,16 +98,22 @@ def test_ids_are_unique_keys_and_conversations_differ(dialogues: list[dict[str, 
 
 def test_languages_are_espeak_voice_files(dialogues: list[dict[str, Any]]) -> None:
     voices = {p.name for p in (Path(espeakng_loader.get_data_path()) / "lang").rglob("*")}
-    counts = {language: sum(d["language"] == language for d in dialogues)
-              for language in {d["language"] for d in dialogues}}
+    counts = {
+        language: sum(d["language"] == language for d in dialogues)
+        for language in {d["language"] for d in dialogues}
+    }
     assert set(counts) >= {"en", "de", "es", "fr", "it", "pt", "ru", "tr", "hi", "ar", "cmn"}
     assert set(counts) <= voices
     assert counts["en"] >= 30 and all(counts[x] >= 3 for x in ("de", "es", "fr", "it", "pt"))
 
 
 def test_interruptions_come_after_a_long_assistant_turn(dialogues: list[dict[str, Any]]) -> None:
-    pairs = [(before, turn) for d in dialogues
-             for before, turn in zip(turns_of(d), turns_of(d)[1:], strict=False) if turn.interrupts]
+    pairs = [
+        (before, turn)
+        for d in dialogues
+        for before, turn in zip(turns_of(d), turns_of(d)[1:], strict=False)
+        if turn.interrupts
+    ]
     assert len(pairs) >= 6
     for before, turn in pairs:
         assert (before.role, turn.role) == ("assistant", "user")
@@ -120,8 +129,9 @@ def test_structured_text_has_a_plain_spoken_form(dialogues: list[dict[str, Any]]
     assert not any(re.search(r"[`|{}<>\n]", spoken(t)) for t in turns)
 
 
-def test_runs_by_one_speaker_system_and_tool_turns_are_there(dialogues: list[dict[str, Any]]
-                                                             ) -> None:
+def test_runs_by_one_speaker_system_and_tool_turns_are_there(
+    dialogues: list[dict[str, Any]],
+) -> None:
     roles = [[t.role for t in turns_of(d)] for d in dialogues]
     assert sum(r[0] == "system" for r in roles) >= 2
     assert all("system" not in r[1:] for r in roles)
@@ -133,8 +143,10 @@ def test_runs_by_one_speaker_system_and_tool_turns_are_there(dialogues: list[dic
 
 # --- robot episodes ---------------------------------------------------------------------------
 
-def test_totals_and_episode_ranges_cover_the_rows(info: dict[str, Any], rows: dict[str, np.ndarray],
-                                                  episodes: list[dict[str, Any]]) -> None:
+
+def test_totals_and_episode_ranges_cover_the_rows(
+    info: dict[str, Any], rows: dict[str, np.ndarray], episodes: list[dict[str, Any]]
+) -> None:
     assert info["codebase_version"] == "v3.0"
     assert info["total_episodes"] == len(episodes) >= 8
     assert info["total_frames"] == len(rows["index"])
@@ -148,8 +160,9 @@ def test_totals_and_episode_ranges_cover_the_rows(info: dict[str, Any], rows: di
     assert start == info["total_frames"]
 
 
-def test_rows_hold_what_info_declares(info: dict[str, Any], rows: dict[str, np.ndarray],
-                                      episodes: list[dict[str, Any]]) -> None:
+def test_rows_hold_what_info_declares(
+    info: dict[str, Any], rows: dict[str, np.ndarray], episodes: list[dict[str, Any]]
+) -> None:
     for name, feature in info["features"].items():
         if feature["dtype"] != "video":
             width = () if feature["names"] is None else tuple(feature["shape"])
@@ -164,9 +177,9 @@ def test_rows_hold_what_info_declares(info: dict[str, Any], rows: dict[str, np.n
         assert np.allclose(rows["timestamp"][part], np.arange(e["length"]) / info["fps"], atol=1e-6)
 
 
-def test_video_has_one_frame_per_row_at_exact_times(info: dict[str, Any],
-                                                    episodes: list[dict[str, Any]],
-                                                    video: tuple[list[float], np.ndarray]) -> None:
+def test_video_has_one_frame_per_row_at_exact_times(
+    info: dict[str, Any], episodes: list[dict[str, Any]], video: tuple[list[float], np.ndarray]
+) -> None:
     times, frames = video
     assert frames.shape == (info["total_frames"], *info["features"][CAMERA]["shape"])
     assert times == [i / info["fps"] for i in range(len(times))]
@@ -176,8 +189,9 @@ def test_video_has_one_frame_per_row_at_exact_times(info: dict[str, Any],
         assert round(last * info["fps"]) == e["dataset_to_index"]
 
 
-def test_each_episode_begins_its_own_scene(episodes: list[dict[str, Any]],
-                                           video: tuple[list[float], np.ndarray]) -> None:
+def test_each_episode_begins_its_own_scene(
+    episodes: list[dict[str, Any]], video: tuple[list[float], np.ndarray]
+) -> None:
     """A cut lies exactly where one episode ends: the frame difference there beats all inside."""
     frames = video[1].astype(np.int16)
     jump = np.abs(np.diff(frames, axis=0)).mean(axis=(1, 2, 3))  # jump[i]: frame i to i + 1
@@ -187,7 +201,8 @@ def test_each_episode_begins_its_own_scene(episodes: list[dict[str, Any]],
 
 
 def test_tasks_are_instructions_and_every_expert_moved_the_object(
-        rows: dict[str, np.ndarray], episodes: list[dict[str, Any]]) -> None:
+    rows: dict[str, np.ndarray], episodes: list[dict[str, Any]]
+) -> None:
     table = pq.read_table(ROBOT / "meta" / "tasks.parquet")
     assert table.column_names == ["task_index", "__index_level_0__"]  # as pandas writes an index
     tasks = dict(zip(*(table[c].to_pylist() for c in table.column_names), strict=True))
@@ -195,8 +210,9 @@ def test_tasks_are_instructions_and_every_expert_moved_the_object(
     for e in episodes:
         part = slice(e["dataset_from_index"], e["dataset_to_index"])
         assert [tasks[i] for i in set(rows["task_index"][part])] == e["tasks"]
-        moved_m = np.linalg.norm(rows["observation.state"][part][-1, 4:]
-                                 - rows["observation.state"][part][0, 4:])
+        moved_m = np.linalg.norm(
+            rows["observation.state"][part][-1, 4:] - rows["observation.state"][part][0, 4:]
+        )
         assert moved_m > 0.05, e["tasks"]
 
 
@@ -209,8 +225,9 @@ def test_stats_are_those_of_the_rows(rows: dict[str, np.ndarray]) -> None:
 
 
 def load_script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_robot_episodes",
-                                                  EXAMPLES / "make_robot_episodes.py")
+    spec = importlib.util.spec_from_file_location(
+        "make_robot_episodes", EXAMPLES / "make_robot_episodes.py"
+    )
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up by name
@@ -218,28 +235,39 @@ def load_script() -> ModuleType:
     return module
 
 
-def test_the_script_writes_this_folder(tmp_path: Path, rows: dict[str, np.ndarray],
-                                       episodes: list[dict[str, Any]],
-                                       video: tuple[list[float], np.ndarray]) -> None:
+def test_the_script_writes_this_folder(
+    tmp_path: Path,
+    rows: dict[str, np.ndarray],
+    episodes: list[dict[str, Any]],
+    video: tuple[list[float], np.ndarray],
+) -> None:
     """The committed folder, read and written again by the script: same layout, rows and index."""
     pytest.importorskip("pandas", reason="pandas is absent: the script's writer is not tested")
     script = load_script()
     parts = [slice(e["dataset_from_index"], e["dataset_to_index"]) for e in episodes]
-    again = [script.Episode(e["tasks"][0], video[1][p],
-                            rows["observation.state"][p].astype(np.float32),
-                            rows["action"][p].astype(np.float32))
-             for e, p in zip(episodes, parts, strict=True)]
+    again = [
+        script.Episode(
+            e["tasks"][0],
+            video[1][p],
+            rows["observation.state"][p].astype(np.float32),
+            rows["action"][p].astype(np.float32),
+        )
+        for e, p in zip(episodes, parts, strict=True)
+    ]
     script.write_dataset(tmp_path / "again", again)
     names = sorted(p.relative_to(ROBOT) for p in ROBOT.rglob("*") if p.is_file())
-    assert names == sorted(p.relative_to(tmp_path / "again")
-                           for p in (tmp_path / "again").rglob("*") if p.is_file())
+    assert names == sorted(
+        p.relative_to(tmp_path / "again") for p in (tmp_path / "again").rglob("*") if p.is_file()
+    )
     for name in ("data/chunk-000/file-000.parquet", "meta/tasks.parquet"):
         assert pq.read_table(ROBOT / name).equals(pq.read_table(tmp_path / "again" / name)), name
-    assert ((ROBOT / "meta/info.json").read_bytes()
-            == (tmp_path / "again/meta/info.json").read_bytes())
+    assert (ROBOT / "meta/info.json").read_bytes() == (
+        tmp_path / "again/meta/info.json"
+    ).read_bytes()
 
 
 # --- the folder -------------------------------------------------------------------------------
+
 
 def test_quickstart_config_is_accepted_and_names_these_files() -> None:
     path = EXAMPLES / "quickstart.yaml"

@@ -67,7 +67,10 @@ def test_agent_events_rest_on_what_is_revealed(sample: Sample) -> None:
 
 def test_sound_lies_where_the_pieces_say(sample: Sample) -> None:
     rate = sample.timeline.listen.sample_rate_hz
-    for track, events in ((sample.listen, sample.timeline.world), (sample.speak, sample.timeline.agent)):
+    for track, events in (
+        (sample.listen, sample.timeline.world),
+        (sample.speak, sample.timeline.agent),
+    ):
         silent = np.ones(len(track), bool)
         for e in events:
             if isinstance(e, (Hear, Say)):
@@ -78,7 +81,9 @@ def test_sound_lies_where_the_pieces_say(sample: Sample) -> None:
 
 
 def test_a_backchannel_is_short_and_leaves_the_floor(sample: Sample) -> None:
-    found = [e for e in sample.timeline.agent if isinstance(e, Say) and e.behaviour == "backchannel"]
+    found = [
+        e for e in sample.timeline.agent if isinstance(e, Say) and e.behaviour == "backchannel"
+    ]
     assert found
     for event in found:
         assert event.end_s - event.start_s < 1.0
@@ -112,7 +117,12 @@ def test_system_and_tool_turns_are_kept() -> None:
 
 
 def test_runs_of_turns_by_one_speaker_are_all_said() -> None:
-    turns = [("user", "Hello."), ("user", "Are you open?"), ("assistant", "We are."), ("assistant", "Until nine.")]
+    turns = [
+        ("user", "Hello."),
+        ("user", "Are you open?"),
+        ("assistant", "We are."),
+        ("assistant", "Until nine."),
+    ]
     record = dialogue(*(Turn(role=r, text=t) for r, t in turns))  # type: ignore[arg-type]
     timeline = sample_of(record, config()).timeline
     assert [e.text for e in timeline.world if isinstance(e, Hear)] == ["Hello.", "Are you open?"]
@@ -148,7 +158,11 @@ def test_bad_turns_are_refused_in_one_line() -> None:
 @pytest.mark.parametrize("at", [0.2, 0.3, 0.4, 0.5, 0.6, 0.7])
 def test_nothing_begins_after_a_cut(at: float) -> None:
     """Also not a sentence whose start falls into the fade."""
-    turns = ("Tell me more.", "One is here. Two is there. Three is gone. Four is left. Five is on.", "No.")
+    turns = (
+        "Tell me more.",
+        "One is here. Two is there. Three is gone. Four is left. Five is on.",
+        "No.",
+    )
     cfg = config(barge_in_rate=1, barge_in_at=[at, at + 0.01], fade_s=0.4)
     sample = sample_of(dialogue(*turns), cfg)
     [say] = [e for e in sample.timeline.agent if isinstance(e, Say)]

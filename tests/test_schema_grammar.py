@@ -22,10 +22,15 @@ QUICK = settings(max_examples=300, deadline=None, suppress_health_check=list(Hea
 
 @lru_cache
 def robot() -> tuple[Grammar, Tokens]:
-    timeline, media = sample(5.5, [write("a", "ABCDEFGHIJKL", 0.4), write("b", "mno PQR", 1.5, 2.5),
-                                   say("s", 1.2, 2.4)], moves=(20, 14))
-    return (Grammar(ELLSA, codec_set(), "arm", 10),
-            compile_sample(ELLSA, codec_set(), timeline, media))
+    timeline, media = sample(
+        5.5,
+        [write("a", "ABCDEFGHIJKL", 0.4), write("b", "mno PQR", 1.5, 2.5), say("s", 1.2, 2.4)],
+        moves=(20, 14),
+    )
+    return (
+        Grammar(ELLSA, codec_set(), "arm", 10),
+        compile_sample(ELLSA, codec_set(), timeline, media),
+    )
 
 
 @lru_cache
@@ -73,27 +78,28 @@ def test_missing_eot_and_truncation() -> None:
     grammar, tokens = robot()
     items = names(tokens)
     at = nth(items, "<eot>", 0)
-    without = ids(items[:at] + items[at + 1:])
+    without = ids(items[:at] + items[at + 1 :])
     assert f"position {at}, block 0, lane write" in refused(grammar, without)
     assert "lane act: the sequence ends here; expected <eoa>" in refused(grammar, ids(items[:-1]))
     assert "expected <bop>" in refused(grammar, [])
     # the first text is not whole at the end of block 0: a sequence may not end there
     whole_block = nth(items, "<eoa>", 0) + 1
     assert "block 1, lane listen: the sequence ends here" in refused(
-        grammar, ids(items[:whole_block]))
+        grammar, ids(items[:whole_block])
+    )
 
 
 def test_too_few_and_too_many_codes() -> None:
     grammar, tokens = robot()
     items = names(tokens)
     end = nth(items, "<eosp>", 1)
-    text = refused(grammar, ids(items[:end - 1] + items[end:]))
+    text = refused(grammar, ids(items[: end - 1] + items[end:]))
     assert f"position {end - 1}, block 1, lane listen" in text and "(1 to come)" in text
     assert "expected <eosp>" in refused(grammar, ids(items[:end] + ["audio:0:1"] + items[end:]))
     picture = nth(items, "<eoi>", 0)
-    assert "lane look" in refused(grammar, ids(items[:picture - 1] + items[picture:]))
+    assert "lane look" in refused(grammar, ids(items[: picture - 1] + items[picture:]))
     act = nth(items, "<eoa>", 0)
-    assert "more coefficients" in refused(grammar, ids(items[:act - 1] + items[act:]))
+    assert "more coefficients" in refused(grammar, ids(items[: act - 1] + items[act:]))
     assert "expected <eoa>" in refused(grammar, ids(items[:act] + [items[act - 1]] + items[act:]))
 
 
@@ -102,9 +108,10 @@ def test_code_of_another_range_or_codebook() -> None:
     items = names(tokens)
     at = nth(items, "<bosp>", 0) + 3
     assert f"position {at}, block 0, lane listen: id" in refused(
-        grammar, ids([*items[:at], "image:1", *items[at + 1:]]))
+        grammar, ids([*items[:at], "image:1", *items[at + 1 :]])
+    )
     spoken = next(i for i, x in enumerate(items) if x.startswith("audio:1:"))
-    text = refused(grammar, ids([*items[:spoken], "audio:2:1", *items[spoken + 1:]]))
+    text = refused(grammar, ids([*items[:spoken], "audio:2:1", *items[spoken + 1 :]]))
     assert "lane speak" in text and "codebook 1" in text
     assert "no token" in refused(grammar, [*tokens.ids[:5].tolist(), 10**6])
     assert "no token" in refused(grammar, [-1])
@@ -121,7 +128,7 @@ def test_text_beyond_its_budget_and_idle_inside_text() -> None:
     assert f"position {start}, block 1, lane write" in text and "<cut>" in text
     quiet = nth(items, "<bot>", 4) + 1
     assert items[quiet] == "<silence>"
-    assert "<silence>" in refused(grammar, ids([*items[:quiet], "<cut>", *items[quiet + 1:]]))
+    assert "<silence>" in refused(grammar, ids([*items[:quiet], "<cut>", *items[quiet + 1 :]]))
 
 
 def test_a_channel_is_there_in_every_block_or_in_none() -> None:
@@ -144,8 +151,9 @@ def test_a_channel_is_there_in_every_block_or_in_none() -> None:
 
 @QUICK
 @given(st.booleans(), st.data())
-def test_a_mutated_sequence_is_refused_or_is_another_valid_one(robotic: bool,
-                                                               data: st.DataObject) -> None:
+def test_a_mutated_sequence_is_refused_or_is_another_valid_one(
+    robotic: bool, data: st.DataObject
+) -> None:
     """A deletion, a doubling or another id is refused, unless it is another valid sample."""
     grammar, tokens = robot() if robotic else dialogue()
     sound = tokens.ids.tolist()
@@ -153,7 +161,7 @@ def test_a_mutated_sequence_is_refused_or_is_another_valid_one(robotic: bool,
     other = data.draw(st.integers(0, codec_set().vocabulary.size - 1))
     kind = data.draw(st.sampled_from(["delete", "double", "replace"]))
     middle = {"delete": [], "double": [sound[at]] * 2, "replace": [other]}[kind]
-    changed = sound[:at] + middle + sound[at + 1:]
+    changed = sound[:at] + middle + sound[at + 1 :]
     if changed == sound:
         return
     try:
@@ -164,8 +172,14 @@ def test_a_mutated_sequence_is_refused_or_is_another_valid_one(robotic: bool,
     # only inside text or codes may an id be exchanged: the frame of boundary tokens is rigid
     kinds = tokens.kind[at]
     assert kinds in (0, 1)
-    out = decode(ELLSA, codec_set(), changed, "arm" if robotic else None,
-                 55 if robotic else None, 10.0 if robotic else None)
+    out = decode(
+        ELLSA,
+        codec_set(),
+        changed,
+        "arm" if robotic else None,
+        55 if robotic else None,
+        10.0 if robotic else None,
+    )
     assert out.block_count == tokens.report.blocks
 
 

@@ -34,12 +34,16 @@ def robot_key(corpus: Path) -> str:
 
 
 def folder_bytes(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes()
-            for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
 
 
 def test_fit_keeps_every_codec_and_gives_the_same_bytes_again(
-        corpus: Path, tmp_path: Path, repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus: Path, tmp_path: Path, repo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert fit.run(str(repo / "examples/quickstart.yaml"), str(corpus), str(tmp_path)) == 0
     again = folder_bytes(tmp_path / "codecs")
     assert again == folder_bytes(corpus / "codecs")
@@ -50,8 +54,9 @@ def test_fit_keeps_every_codec_and_gives_the_same_bytes_again(
     assert all(f"{n}: " in printed for n in names) and "fitted on" in printed
 
 
-def test_fit_reads_the_train_split_alone(corpus: Path, tmp_path: Path, repo: Path,
-                                         monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fit_reads_the_train_split_alone(
+    corpus: Path, tmp_path: Path, repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: set[int] = set()
     read = Corpus.read
 
@@ -81,8 +86,14 @@ def test_every_real_sample_goes_there_and_back(corpus: Path) -> None:
         act = timeline.act
         steps = steps_per_block(ELLSA, act.fps, timeline.key) if act else None
         Grammar(ELLSA, codecs, timeline.subset if act else None, steps).check(tokens.ids)
-        out = decode(ELLSA, codecs, tokens.ids, timeline.subset, act.step_count if act else None,
-                     act.fps if act else None)
+        out = decode(
+            ELLSA,
+            codecs,
+            tokens.ids,
+            timeline.subset,
+            act.step_count if act else None,
+            act.fps if act else None,
+        )
         whole = [e.text for e in timeline.agent if isinstance(e, Write) and e.cut_s is None]
         ended = [e.text for e in out.lane_texts["write"] if e.ended == "end"]
         assert set(whole) <= set(ended)
@@ -103,8 +114,9 @@ def test_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:
     assert "3 to 10" in shown  # write: <bot>, 1 to 8 tokens, <eot>
 
 
-def test_explain_shows_every_id_of_a_sample(corpus: Path,
-                                            capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_shows_every_id_of_a_sample(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     key = robot_key(corpus)
     assert schema.explain("ellsa", str(corpus), key) == 0
     shown = capsys.readouterr().out

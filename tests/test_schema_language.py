@@ -51,18 +51,25 @@ def test_every_preset_loads_and_is_pinned_by_what_it_says() -> None:
     assert parse_schema(data, "x.yaml").hash != before
 
 
-@pytest.mark.parametrize(("field", "value", "expected"), [
-    ("budgte", 8, "x.yaml: lanes[2] write: budgte: unknown key `budgte`; did you mean `budget`?"),
-    ("budget", 0, "x.yaml: lanes[2] write: budget:"),
-    ("as", "codes", "x.yaml: lanes[2] write: as:"),
-    ("idle", "silence", "x.yaml: lanes[2] write: idle:"),
-    ("cut", "<end>", "x.yaml: lane write: token <end> has two meanings"),
-    ("idle", "<boi>", "x.yaml: lane write: token <boi> has two meanings"),
-    ("open", "<eoi>", "boundary token <eoi> is used twice"),
-    ("loss", {"contents": 1}, "did you mean `content`?"),
-    ("loss", -1, "x.yaml: lanes[2] write: loss"),
-    ("channel", "write", "unknown key `channel`"),
-])
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        (
+            "budgte",
+            8,
+            "x.yaml: lanes[2] write: budgte: unknown key `budgte`; did you mean `budget`?",
+        ),
+        ("budget", 0, "x.yaml: lanes[2] write: budget:"),
+        ("as", "codes", "x.yaml: lanes[2] write: as:"),
+        ("idle", "silence", "x.yaml: lanes[2] write: idle:"),
+        ("cut", "<end>", "x.yaml: lane write: token <end> has two meanings"),
+        ("idle", "<boi>", "x.yaml: lane write: token <boi> has two meanings"),
+        ("open", "<eoi>", "boundary token <eoi> is used twice"),
+        ("loss", {"contents": 1}, "did you mean `content`?"),
+        ("loss", -1, "x.yaml: lanes[2] write: loss"),
+        ("channel", "write", "unknown key `channel`"),
+    ],
+)
 def test_a_wrong_lane_field_is_named(field: str, value: Any, expected: str) -> None:
     data = ellsa()
     lane(data, "write")[field] = value
@@ -97,13 +104,17 @@ def test_what_the_whole_schema_must_hold() -> None:
     assert "cannot know that a block is silent" in refused(data)
 
 
-@pytest.mark.parametrize(("block_s", "rate_hz", "fits"), [
-    (1.0, 12.5, "0.4, 0.8, 1.2"),  # with speak at 10 Hz: common multiples of 80 and 100 ms
-    (0.25, 10, "0.1, 0.2, 0.3"),
-    (0.48, 10, "0.4, 0.5, 0.6"),
-])
+@pytest.mark.parametrize(
+    ("block_s", "rate_hz", "fits"),
+    [
+        (1.0, 12.5, "0.4, 0.8, 1.2"),  # with speak at 10 Hz: common multiples of 80 and 100 ms
+        (0.25, 10, "0.1, 0.2, 0.3"),
+        (0.48, 10, "0.4, 0.5, 0.6"),
+    ],
+)
 def test_a_fractional_rate_is_refused_with_the_lengths_that_fit(
-        block_s: float, rate_hz: float, fits: str) -> None:
+    block_s: float, rate_hz: float, fits: str
+) -> None:
     data = ellsa()
     data["clock"]["block_s"] = block_s
     lane(data, "listen")["rate_hz"] = rate_hz
@@ -117,8 +128,10 @@ def test_rates_are_the_fractions_that_were_meant() -> None:
     assert exact(0.08) == Fraction(2, 25)
     assert exact(29.97003) == Fraction(30000, 1001)
     assert fitting_blocks([Fraction(25, 2), Fraction(10)], Fraction(1))[0] == Fraction(2, 5)
-    assert all((f * Fraction(25, 2)).denominator == 1
-               for f in fitting_blocks([Fraction(25, 2)], Fraction(7)))
+    assert all(
+        (f * Fraction(25, 2)).denominator == 1
+        for f in fitting_blocks([Fraction(25, 2)], Fraction(7))
+    )
 
 
 def test_unreadable_files_and_unknown_presets(tmp_path: Path) -> None:

@@ -36,8 +36,14 @@ def encode(timeline: Timeline, media: ArrayMedia, schema: TokenSchema = ELLSA) -
 
 def back(tokens: Tokens, timeline: Timeline, schema: TokenSchema = ELLSA) -> Decoded:
     act = timeline.act
-    return decode(schema, codec_set(schema), tokens.ids, timeline.subset if act else None,
-                  act.step_count if act else None, act.fps if act else None)
+    return decode(
+        schema,
+        codec_set(schema),
+        tokens.ids,
+        timeline.subset if act else None,
+        act.step_count if act else None,
+        act.fps if act else None,
+    )
 
 
 def lane_ids(tokens: Tokens, name: str, block: int) -> list[int]:
@@ -66,20 +72,34 @@ def test_golden_three_blocks() -> None:
     quiet = "<bos> <quiet> <eos> <boa> <eoa> "
     golden = (
         "<bop> 'H' 'I' <eop> "
-        + hear + "<bot> 'A' 'B' 'C' 'D' 'E' 'F' 'G' 'H' <eot> " + quiet
-        + hear + "<bot> 'I' 'J' <end> <eot> " + speak
-        + hear + "<bot> <silence> <eot> " + quiet)
+        + hear
+        + "<bot> 'A' 'B' 'C' 'D' 'E' 'F' 'G' 'H' <eot> "
+        + quiet
+        + hear
+        + "<bot> 'I' 'J' <end> <eot> "
+        + speak
+        + hear
+        + "<bot> <silence> <eot> "
+        + quiet
+    )
     tokens = encode(timeline, media)
     assert readable(tokens) == golden.strip()
     assert tokens.ids.dtype == np.int32 and tokens.lane.dtype == np.uint8
     assert tokens.loss.dtype == np.float32 and tokens.block.dtype == np.int32
-    loss = {codec_set().vocabulary.name(i): float(w)
-            for i, w in zip(tokens.ids, tokens.loss, strict=True)}
+    loss = {
+        codec_set().vocabulary.name(i): float(w)
+        for i, w in zip(tokens.ids, tokens.loss, strict=True)
+    }
     assert (loss["<bot>"], loss["<eot>"], loss["<silence>"], loss["<quiet>"]) == (0, 1, 1, 1)
     assert (loss["<bosp>"], loss["<boi>"], loss["<boa>"], loss["<eoa>"], loss["<bop>"]) == (
-        0, 0, 1, 1, 0)
+        0,
+        0,
+        1,
+        1,
+        0,
+    )
     known = tokens.known_s[tokens.lane == 0]
-    assert known[:12].tolist() == [0, .1, .2, .3, .4, .5, .6, .7, .8, .9, 1, 1]
+    assert known[:12].tolist() == [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1]
     assert (tokens.known_s[(tokens.block == 1) & (tokens.lane > 0)] == 2.0).all()
 
 
@@ -133,13 +153,20 @@ def test_the_tail_goes_on_until_all_is_written_or_drops_and_counts() -> None:
 
 
 def test_a_cut_text_ends_in_cut_and_its_rest_is_counted() -> None:
-    timeline, media = sample(5.0, [
-        write("a", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", 0.5, cut_s=2.4), write("b", "NEXT", 2.4),
-        write("c", "NEVER", 2.2, cut_s=2.4)])
+    timeline, media = sample(
+        5.0,
+        [
+            write("a", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", 0.5, cut_s=2.4),
+            write("b", "NEXT", 2.4),
+            write("c", "NEVER", 2.2, cut_s=2.4),
+        ],
+    )
     tokens = encode(timeline, media)
     events = back(tokens, timeline).lane_texts["write"]
     assert [(e.text, e.ended, e.first_block) for e in events] == [
-        ("ABCDEFGHIJKLMNOP", "cut", 0), ("NEXT", "end", 2)]
+        ("ABCDEFGHIJKLMNOP", "cut", 0),
+        ("NEXT", "end", 2),
+    ]
     assert tokens.report.dropped_text_tokens == 10 + len("NEVER")
     assert tokens.report.silent_events == 1
 
@@ -160,7 +187,13 @@ def test_a_hold_repeats_the_row_before_it() -> None:
     tokens = encode(timeline, media)
     hold = codec_set().vocabulary.id("<hold>")
     assert [lane_ids(tokens, "act", b) == [hold] for b in range(6)] == [
-        False, True, False, False, True, True]
+        False,
+        True,
+        False,
+        False,
+        True,
+        True,
+    ]
     out = back(tokens, timeline)
     clipped = np.clip(media.rows, *codec_range())
     assert (np.abs(out.actions - clipped) <= error_bound()).all()
@@ -213,12 +246,12 @@ TIMES = st.integers(0, 5500).map(lambda ms: ms / 1000)
 
 
 @st.composite
-def worlds(draw: Any, robot: bool | None = None,
-           writes: int = 0) -> tuple[Timeline, ArrayMedia]:
+def worlds(draw: Any, robot: bool | None = None, writes: int = 0) -> tuple[Timeline, ArrayMedia]:
     """Any sample, or a robot's or not, with at least so many texts."""
     duration_s = draw(st.integers(5, 62)) / 10
-    agent: list[Any] = [write(f"w{i}", draw(TEXTS), draw(TIMES))
-                        for i in range(draw(st.integers(writes, 4)))]
+    agent: list[Any] = [
+        write(f"w{i}", draw(TEXTS), draw(TIMES)) for i in range(draw(st.integers(writes, 4)))
+    ]
     for i in range(draw(st.integers(0, 2))):
         start_s = draw(TIMES)
         if start_s + 0.2 < duration_s:
@@ -227,8 +260,12 @@ def worlds(draw: Any, robot: bool | None = None,
     steps = int(np.ceil(duration_s * 10 - 1e-9))
     robot = draw(st.booleans()) if robot is None else robot
     first = draw(st.integers(0, steps - 1))
-    return sample(duration_s, agent, (first, draw(st.integers(1, 40))) if robot else None,
-                  listen_seed=draw(st.integers(0, 3)))
+    return sample(
+        duration_s,
+        agent,
+        (first, draw(st.integers(1, 40))) if robot else None,
+        listen_seed=draw(st.integers(0, 3)),
+    )
 
 
 @SLOW
@@ -242,7 +279,7 @@ def test_round_trip(world: tuple[Timeline, ArrayMedia]) -> None:
     assert tokens.report.dropped_text_tokens == 0
     assert out.prompt == "Be brief."
     whole = np.zeros(out.block_count * 16000, np.int16)
-    whole[:len(media.heard)] = media.heard
+    whole[: len(media.heard)] = media.heard
     heard = np.concatenate(out.codes("listen"))  # type: ignore[arg-type]
     assert np.array_equal(heard, codecs.get("audio").encode(whole)[:, :1])
     check_speak(timeline, media, out)
@@ -259,7 +296,7 @@ def test_round_trip(world: tuple[Timeline, ArrayMedia]) -> None:
 def check_speak(timeline: Timeline, media: ArrayMedia, out: Decoded) -> None:
     """Idle exactly where no piece sounds; the codec's own codes elsewhere."""
     whole = np.zeros(out.block_count * 16000, np.int16)
-    whole[:len(media.spoken)] = media.spoken
+    whole[: len(media.spoken)] = media.spoken
     codes = codec_set().get("audio").encode(whole).reshape(out.block_count, 10, 4)
     pieces = [p for e in timeline.agent if isinstance(e, Say) for p in e.pieces]
     for b, block in enumerate(out.codes("speak")):
@@ -272,7 +309,8 @@ def check_speak(timeline: Timeline, media: ArrayMedia, out: Decoded) -> None:
 @SLOW
 @given(worlds(), st.floats(0.05, 1))
 def test_a_cut_sample_equals_its_twin_until_the_cut(
-        world: tuple[Timeline, ArrayMedia], part: float) -> None:
+    world: tuple[Timeline, ArrayMedia], part: float
+) -> None:
     """Promise 3: what the barge-in cuts is placed and coded as if whole until `cut_s`."""
     whole, media = world
     cut_s = round(part * whole.duration_s, 3)
@@ -295,8 +333,8 @@ def cut_at(timeline: Timeline, media: ArrayMedia, cut_s: float) -> tuple[Timelin
             agent.append(cut_event(event, cut_s))
     spoken = media.spoken.copy()
     fade = round(cut_s * 16000)
-    spoken[fade:fade + 2400] //= 3
-    spoken[fade + 2400:] = 0
+    spoken[fade : fade + 2400] //= 3
+    spoken[fade + 2400 :] = 0
     return timeline.model_copy(update={"agent": tuple(agent)}), replace(media, spoken=spoken)
 
 
@@ -331,8 +369,7 @@ class OtherFuture(ArrayMedia):
 
 @SLOW
 @given(st.data(), st.booleans(), st.integers(5, 99))
-def test_tokens_tell_nothing_of_the_future(data: st.DataObject, robot: bool,
-                                           percent: int) -> None:
+def test_tokens_tell_nothing_of_the_future(data: st.DataObject, robot: bool, percent: int) -> None:
     """Promise 2: another world after T changes no token that is known by T."""
     timeline, media = data.draw(worlds(robot, writes=2))
     other, other_media = data.draw(worlds(robot, writes=2))
@@ -341,12 +378,15 @@ def test_tokens_tell_nothing_of_the_future(data: st.DataObject, robot: bool,
     same_where_known(a, b, t)
 
 
-def graft(timeline: Timeline, media: ArrayMedia, other: Timeline, other_media: ArrayMedia,
-          t: float) -> tuple[Timeline, ArrayMedia]:
+def graft(
+    timeline: Timeline, media: ArrayMedia, other: Timeline, other_media: ArrayMedia, t: float
+) -> tuple[Timeline, ArrayMedia]:
     """`timeline` until T, then `other`: its sound, frames, rows, events and length."""
     n = int(t * 16000)
+
     def joined(x: NDArray[Any], y: NDArray[Any], at: int) -> NDArray[Any]:
         return np.concatenate([x[:at], y[at:]])
+
     agent = [e for e in timeline.agent if e.decided_s <= t and e.kind == "write"]
     agent += [e for e in other.agent if e.decided_s > t and e.kind == "write"]
     # one Say is whole until T and then another's; planned ends are the agent's, words the world's
@@ -358,7 +398,7 @@ def graft(timeline: Timeline, media: ArrayMedia, other: Timeline, other_media: A
     steps = int(np.floor(t * 10)) + 1
     rows, mine = other_media.rows, media.rows
     if rows is not None and mine is not None:
-        rows = joined(mine, rows, steps) if steps < len(rows) else mine[:len(rows)]
+        rows = joined(mine, rows, steps) if steps < len(rows) else mine[: len(rows)]
         agent = [e if e.kind != "act" else _clip(e, len(rows)) for e in agent]
     look = tuple(x.model_copy(update={"frame_count": other_media.pictures}) for x in other.look)
     world = other.model_copy(update={"agent": tuple(agent), "look": look})
@@ -366,17 +406,30 @@ def graft(timeline: Timeline, media: ArrayMedia, other: Timeline, other_media: A
 
 
 def _clip(event: Any, steps: int) -> Any:
-    return event.model_copy(update={"step_count": max(0, min(event.step_count,
-                                                             steps - event.first_step))})
+    return event.model_copy(
+        update={"step_count": max(0, min(event.step_count, steps - event.first_step))}
+    )
 
 
-@given(st.lists(st.tuples(st.integers(0, 20), st.floats(0, 9), st.none() | st.floats(0, 12)),
-                max_size=6), st.integers(1, 9), st.integers(1, 8))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 20), st.floats(0, 9), st.none() | st.floats(0, 12)), max_size=6
+    ),
+    st.integers(1, 9),
+    st.integers(1, 8),
+)
 def test_placement_keeps_order_budget_and_every_token(
-        events: list[tuple[int, float, float | None]], budget: int, n_blocks: int) -> None:
-    queue = [QueuedText(str(i), tuple(range(100 * i, 100 * i + n)), decided_s,
-                        None if cut_s is None else decided_s + cut_s)
-             for i, (n, decided_s, cut_s) in enumerate(events)]
+    events: list[tuple[int, float, float | None]], budget: int, n_blocks: int
+) -> None:
+    queue = [
+        QueuedText(
+            str(i),
+            tuple(range(100 * i, 100 * i + n)),
+            decided_s,
+            None if cut_s is None else decided_s + cut_s,
+        )
+        for i, (n, decided_s, cut_s) in enumerate(events)
+    ]
     placed = place_text(queue, lambda b: b + 1.0, n_blocks, budget, Marks(-1, -2), True)
     flat = [t for block in placed.blocks for t in block]
     assert all(len(block) <= budget for block in placed.blocks)

@@ -106,9 +106,12 @@ def test_empty_files_and_wrong_formats(tmp_path: Path) -> None:
     assert empty.reason == "the file is empty" and empty.where.endswith("a.jsonl")
     assert fine.record_id == "good1"
     path = tmp_path / "c.json"
-    for text, reason in (("", "the file is empty"), ("[]", "the file is empty"),
-                         ('[{"a": 1},\n{"a" 2}]', "broken JSON: Expecting ':' delimiter at line 2"),
-                         (good(1) + "\n" + good(2), "broken JSON: Extra data")):
+    for text, reason in (
+        ("", "the file is empty"),
+        ("[]", "the file is empty"),
+        ('[{"a": 1},\n{"a" 2}]', "broken JSON: Expecting ':' delimiter at line 2"),
+        (good(1) + "\n" + good(2), "broken JSON: Extra data"),
+    ):
         path.write_text(text)
         (got,) = read(path, format="json")
         assert isinstance(got, Rejection) and reason in got.reason
@@ -118,9 +121,11 @@ def test_empty_files_and_wrong_formats(tmp_path: Path) -> None:
 def test_bad_csv(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     head, rest = "id,role,text\n", "2,user,a\n2,bot,b\n"
-    for text, reason in ((head + "1,user\n1,bot,b\n" + rest, "line 2 has 2 columns"),
-                         (head + '1,user,"a"b\n' + rest, "broken CSV in lines 2 to 2"),
-                         (head + "1,user,\n1,bot,b\n" + rest, "turn 1: the text is empty")):
+    for text, reason in (
+        (head + "1,user\n1,bot,b\n" + rest, "line 2 has 2 columns"),
+        (head + '1,user,"a"b\n' + rest, "broken CSV in lines 2 to 2"),
+        (head + "1,user,\n1,bot,b\n" + rest, "turn 1: the text is empty"),
+    ):
         path.write_text(text)
         got = read(path, format="csv", id="id")
         assert [d.record_id for d in got if isinstance(d, Dialogue)] == ["2"], text
@@ -129,9 +134,12 @@ def test_bad_csv(tmp_path: Path) -> None:
     path.write_bytes((head + "1,user,\xe9\n1,bot,b\n" + rest).encode("latin-1"))
     bad, fine = read(path, format="csv", id="id")
     assert "not UTF-8" in bad.reason and fine.record_id == "2"
-    for text, reason in (("", "the file is empty"), (head, "the file is empty"),
-                         ("a,b\n1,2\n", "no column 'id', which `id` names; columns here: a, b"),
-                         ("id,id\n1,2\n", "two columns have one name")):
+    for text, reason in (
+        ("", "the file is empty"),
+        (head, "the file is empty"),
+        ("a,b\n1,2\n", "no column 'id', which `id` names; columns here: a, b"),
+        ("id,id\n1,2\n", "two columns have one name"),
+    ):
         path.write_text(text)
         (bad,) = read(path, format="csv", id="id")
         assert reason in bad.reason
@@ -139,14 +147,17 @@ def test_bad_csv(tmp_path: Path) -> None:
 
 def test_bad_trees(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    records = [{"message_tree_id": "1", "prompt": "x"},
-               {"message_tree_id": "2", "prompt": {"role": "prompter", "text": "a", "replies": 3}},
-               {"message_tree_id": "3", "prompt": {"role": "prompter", "text": "a"}}]
+    records = [
+        {"message_tree_id": "1", "prompt": "x"},
+        {"message_tree_id": "2", "prompt": {"role": "prompter", "text": "a", "replies": 3}},
+        {"message_tree_id": "3", "prompt": {"role": "prompter", "text": "a"}},
+    ]
     path.write_text("".join(json.dumps(r) + "\n" for r in records))
     got = read(path, format="tree")
     assert [r.record_id for r in got] == ["1", "2", "3"]
     assert [r.reason.split(":")[0] for r in got] == [
-        "a message of the tree is a text, not a mapping", "`replies` is a number, not a list",
+        "a message of the tree is a text, not a mapping",
+        "`replies` is a number, not a list",
         "only one side speaks",
     ]
 
@@ -187,12 +198,19 @@ def test_jsonl_is_streamed(tmp_path: Path) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
-        st.sampled_from(["id", "messages", "role", "content", "prompt", "replies", "x"]), inner),
-    max_leaves=12,
-))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(
+                st.sampled_from(["id", "messages", "role", "content", "prompt", "replies", "x"]),
+                inner,
+            )
+        ),
+        max_leaves=12,
+    )
+)
 def test_whatever_comes_one_record_out(tmp_path_factory: Any, value: Any) -> None:
     path = tmp_path_factory.mktemp("fuzz") / "a.jsonl"
     path.write_text(json.dumps(value) + "\n" + good(1) + "\n")

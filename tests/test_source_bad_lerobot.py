@@ -39,8 +39,10 @@ BAD = {
     "empty value": (column(action=[[1.0]] * 11 + [None]), "column `action` has empty values"),
     "text action": (column(action=["x"] * 12), "column `action` is string, not a vector"),
     "matrix": (column(action=[[[1.0]]] * 12), "not a vector of numbers"),
-    "no rows": (Made(row_count=0, frame_count=3, columns={"action": [], "timestamp": []}),
-                "the episode has no rows"),
+    "no rows": (
+        Made(row_count=0, frame_count=3, columns={"action": [], "timestamp": []}),
+        "the episode has no rows",
+    ),
     "valid": (Made(tasks=["valid", "Valid."]), "no task is an instruction (tasks: 'valid', 'Val"),
     "no letters": (Made(tasks=["123 !"]), "no task is an instruction"),
     "no task": (Made(tasks=[]), "no task is an instruction (tasks: none)"),
@@ -110,8 +112,12 @@ def test_state_is_optional(tmp_path: Path) -> None:
 def test_unused_inputs_are_listed_once(tmp_path: Path) -> None:
     video = {"dtype": "video", "shape": [32, 48, 3]}
     depth = video | {"info": {"video.is_depth_map": True}}
-    features = {FRONT: video, "observation.images.gone": video, "observation.depth": depth,
-                "observation.images.png": {"dtype": "image"}}
+    features = {
+        FRONT: video,
+        "observation.images.gone": video,
+        "observation.depth": depth,
+        "observation.images.png": {"dtype": "image"},
+    }
     write_v2(tmp_path, [Made()] * 2, features=features)
     extra = tmp_path / "data/chunk-000/episode_000009.parquet"
     shutil.copy(tmp_path / ROWS, extra)
@@ -153,13 +159,18 @@ def test_bad_lines_of_the_episode_list(tmp_path: Path) -> None:
     write_v2(tmp_path, [Made()] * 2)
     path = tmp_path / "meta" / "episodes.jsonl"
     first, second = path.read_text().splitlines()
-    path.write_text("\n".join([first, '{"episode_index": ', "[]", '{"episode_index": "1"}', first,
-                               second]))
+    path.write_text(
+        "\n".join([first, '{"episode_index": ', "[]", '{"episode_index": "1"}', first, second])
+    )
     got = read(tmp_path)
     assert [t.record_id for t in got if isinstance(t, Trajectory)] == ["episode-0", "episode-1"]
     reasons = [r.reason for r in got if isinstance(r, Rejection)]
-    assert [r[:20] for r in reasons] == ["broken JSON in line ", "the episode is a lis",
-                                         "`episode_index` is '", "an episode with this"]
+    assert [r[:20] for r in reasons] == [
+        "broken JSON in line ",
+        "the episode is a lis",
+        "`episode_index` is '",
+        "an episode with this",
+    ]
     path.write_text("")
     (empty,) = read(tmp_path)[1:2]  # the camera has no episode, so it is unused first
     assert empty.reason == "the file is empty"
@@ -171,11 +182,14 @@ def test_folders_that_refuse_the_run(tmp_path: Path) -> None:
     write_v2(tmp_path, [Made()])
     info = tmp_path / "meta" / "info.json"
     good = info.read_text()
-    for text, words in (("{", "broken JSON"), ("[]", "holds a list"),
-                        (good.replace("v2.1", "v1.6"), "'v1.6'; known: v2.0, v2.1, v3.0"),
-                        (good.replace('"fps": 10', '"fps": 0'), "`fps` is 0"),
-                        (good.replace('"data_path"', '"x"'), "`data_path` is None"),
-                        (good.replace('"v2.1"', '["v2.1"]'), "unknown codebase_version")):
+    for text, words in (
+        ("{", "broken JSON"),
+        ("[]", "holds a list"),
+        (good.replace("v2.1", "v1.6"), "'v1.6'; known: v2.0, v2.1, v3.0"),
+        (good.replace('"fps": 10', '"fps": 0'), "`fps` is 0"),
+        (good.replace('"data_path"', '"x"'), "`data_path` is None"),
+        (good.replace('"v2.1"', '["v2.1"]'), "unknown codebase_version"),
+    ):
         info.write_text(text)
         with pytest.raises(StrettoError, match=words) as caught:
             read(tmp_path)
@@ -188,11 +202,23 @@ def test_folders_that_refuse_the_run(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-@pytest.mark.parametrize("template", [
-    "../{episode_index:06d}.parquet", "/etc/passwd", "a/../../b", "{episode_index.__class__}",
-    "{0}", "{episode_index!r}", "{other}", "a\x00b", "", "{episode_index:999999999d}", "c:\\x",
-    "{video_key}/x.mp4",
-])
+@pytest.mark.parametrize(
+    "template",
+    [
+        "../{episode_index:06d}.parquet",
+        "/etc/passwd",
+        "a/../../b",
+        "{episode_index.__class__}",
+        "{0}",
+        "{episode_index!r}",
+        "{other}",
+        "a\x00b",
+        "",
+        "{episode_index:999999999d}",
+        "c:\\x",
+        "{video_key}/x.mp4",
+    ],
+)
 def test_templates_stay_in_the_folder(tmp_path: Path, template: str) -> None:
     with pytest.raises(Refused):
         fill(template, episode_index=3, video_key="../up")

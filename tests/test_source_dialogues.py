@@ -45,8 +45,14 @@ def test_messages_with_every_field(tmp_path: Path) -> None:
         {"role": "assistant", "content": "[3, 1]"},
         {"role": "assistant", "content": "Done."},
     ]
-    record = {"id": 7, "messages": messages, "language": "pt-BR", "tags": ["code"],
-              "license": "CC0-1.0", "group": "g"}
+    record = {
+        "id": 7,
+        "messages": messages,
+        "language": "pt-BR",
+        "tags": ["code"],
+        "license": "CC0-1.0",
+        "group": "g",
+    }
     (got,) = read(lines(tmp_path / "a.jsonl", record))
     assert isinstance(got, Dialogue)
     assert (got.record_id, got.group, got.language, got.licence) == ("7", "g", "pt-BR", "CC0-1.0")
@@ -78,19 +84,32 @@ def test_json_by_dotted_mapping(tmp_path: Path) -> None:
     record = {
         "meta": {"uid": "d1", "lang": "de", "who": "worker-9"},
         "prompt": "Sei freundlich.",
-        "log": [{"by": {"name": "KUNDE"}, "body": {"t": "Guten Tag"}},
-                {"by": {"name": "System"}, "body": {"t": "Guten Tag!"}},
-                {"by": {"name": "logger"}, "body": {"t": "(beep)"}}],
+        "log": [
+            {"by": {"name": "KUNDE"}, "body": {"t": "Guten Tag"}},
+            {"by": {"name": "System"}, "body": {"t": "Guten Tag!"}},
+            {"by": {"name": "logger"}, "body": {"t": "(beep)"}},
+        ],
     }
     path = tmp_path / "one.json"
     path.write_text(json.dumps(record))
     (got,) = read(
-        path, format="json", id="meta.uid", turns="log", role="by.name", text="body.t",
-        group="meta.who", language_field="meta.lang", system="prompt", licence="MIT",
+        path,
+        format="json",
+        id="meta.uid",
+        turns="log",
+        role="by.name",
+        text="body.t",
+        group="meta.who",
+        language_field="meta.lang",
+        system="prompt",
+        licence="MIT",
         roles={"kunde": "user", "SYSTEM": "assistant", "logger": "skip"},
     )
-    assert texts(got) == [("system", "Sei freundlich."), ("user", "Guten Tag"),
-                          ("assistant", "Guten Tag!")]
+    assert texts(got) == [
+        ("system", "Sei freundlich."),
+        ("user", "Guten Tag"),
+        ("assistant", "Guten Tag!"),
+    ]
     assert (got.record_id, got.group, got.language, got.licence) == ("d1", "worker-9", "de", "MIT")
     assert got.tags == ("skipped-turns=1",) and got.where == f"{path}#0"
 
@@ -105,8 +124,9 @@ def test_json_lists_of_a_sorted_glob(tmp_path: Path) -> None:
     assert [f.name for f in input_files(entry(tmp_path / "*.json"))] == ["a.json", "b.json"]
 
 
-@pytest.mark.parametrize("key,role,text", [("conversations", "from", "value"),
-                                           ("utterances", "speaker", "text")])
+@pytest.mark.parametrize(
+    "key,role,text", [("conversations", "from", "value"), ("utterances", "speaker", "text")]
+)
 def test_usual_names_need_no_mapping(tmp_path: Path, key: str, role: str, text: str) -> None:
     turns = [{role: "human", text: "Hello?"}, {role: "GPT", text: "Hi!"}]
     (got,) = read(lines(tmp_path / "a.jsonl", {key: turns}), format="jsonl")
@@ -121,12 +141,18 @@ def write_csv(path: Path, rows: list[list[str]]) -> Path:
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv"])
 def test_csv_rows_of_one_id(tmp_path: Path, suffix: str) -> None:
-    path = write_csv(tmp_path / f"a.{suffix}", [
-        ["conv", "who", "said"],
-        ["1", "user", "two\nlines, and a comma"], ["1", "bot", "fine"],
-        ["2", "user", "hello"], ["2", "bot", "hi"],
-        ["1", "user", "back again"], ["1", "bot", "late"],
-    ])
+    path = write_csv(
+        tmp_path / f"a.{suffix}",
+        [
+            ["conv", "who", "said"],
+            ["1", "user", "two\nlines, and a comma"],
+            ["1", "bot", "fine"],
+            ["2", "user", "hello"],
+            ["2", "bot", "hi"],
+            ["1", "user", "back again"],
+            ["1", "bot", "late"],
+        ],
+    )
     one, two, late = read(path, format="csv", id="conv", role="who", text="said")
     assert texts(one) == [("user", "two\nlines, and a comma"), ("assistant", "fine")]
     assert (two.record_id, two.where) == ("2", f"{path}:5")
@@ -134,8 +160,9 @@ def test_csv_rows_of_one_id(tmp_path: Path, suffix: str) -> None:
 
 
 def test_a_row_can_be_a_dialogue(tmp_path: Path) -> None:
-    path = write_csv(tmp_path / "a.csv", [["n", "ask", "answer"], ["1", "Which?", "That."],
-                                          ["2", "Now?", ""]])
+    path = write_csv(
+        tmp_path / "a.csv", [["n", "ask", "answer"], ["1", "Which?", "That."], ["2", "Now?", ""]]
+    )
     roles = {"ask": "user", "answer": "assistant"}
     good, bad = read(path, format="csv", id="n", turns="ask, answer", roles=roles)
     assert texts(good) == [("user", "Which?"), ("assistant", "That.")]
@@ -147,8 +174,13 @@ def tree(role: str, text: str, *replies: Any, **fields: Any) -> dict[str, Any]:
 
 
 def test_tree_takes_the_deepest_answered_path_then_the_better_rank(tmp_path: Path) -> None:
-    deep = tree("assistant", "worse but deep", tree("prompter", "more", tree("assistant", "end A")),
-                tree("prompter", "better", tree("assistant", "end B"), rank=0), rank=2)
+    deep = tree(
+        "assistant",
+        "worse but deep",
+        tree("prompter", "more", tree("assistant", "end A")),
+        tree("prompter", "better", tree("assistant", "end B"), rank=0),
+        rank=2,
+    )
     open_end = tree("assistant", "best rank", tree("prompter", "unanswered"), rank=0)
     gone = tree("assistant", "deleted", *deep["replies"], rank=0, deleted=True)
     record = {"message_tree_id": "t", "prompt": tree("prompter", "go", gone, open_end, deep)}
@@ -170,8 +202,12 @@ def test_huggingface_local_folder_and_files(tmp_path: Path) -> None:
     table.to_parquet(str(tmp_path / "p.parquet"))
     (tmp_path / "files").mkdir()
     lines(tmp_path / "files" / "train.jsonl", *({"id": i, "chat": HELLO} for i in rows["id"]))
-    for path, fields in (("saved", {}), ("two", {"split": "test"}), ("p.parquet", {}),
-                         ("files", {})):
+    for path, fields in (
+        ("saved", {}),
+        ("two", {"split": "test"}),
+        ("p.parquet", {}),
+        ("files", {}),
+    ):
         got = read(tmp_path / path, format="huggingface", turns="chat", **fields)
         assert [d.record_id for d in got] == ["a", "b"], path
         assert texts(got[0]) == [("user", "Hello?"), ("assistant", "Hi!")]
@@ -203,15 +239,26 @@ def test_names_and_limit(tmp_path: Path) -> None:
     assert source_name(entry(path, name="My set"), 3) == "My set"
     assert source_name(entry("corpus/Talk Show/*.jsonl"), 3) == "talk-show-3"
     assert [source_name(entry(p), 0) for p in ("a/B c.json", "*.json", ".", "..")] == [
-        "b-c-0", "source-0", "source-0", "source-0"]
+        "b-c-0",
+        "source-0",
+        "source-0",
+        "source-0",
+    ]
     assert [d.record_id for d in read(path, limit=2)] == ["0", "1"]
     assert read(path) == read(path)
 
 
 def test_taskmaster(shared_dir: Path) -> None:
     path = shared_dir / "data" / "taskmaster4_coffee" / "data_07.json"
-    got = read(path, format="json", id="conversation_id", turns="utterances", role="speaker",
-               text="text", system="instructions")
+    got = read(
+        path,
+        format="json",
+        id="conversation_id",
+        turns="utterances",
+        role="speaker",
+        text="text",
+        system="instructions",
+    )
     assert len(got) == 210 == sum(isinstance(d, Dialogue) for d in got)
     raw = json.loads(path.read_text())
     assert [len(d["utterances"]) for d in raw] == [
@@ -221,9 +268,15 @@ def test_taskmaster(shared_dir: Path) -> None:
 
 
 def test_sgd(shared_dir: Path) -> None:
-    got = read(shared_dir / "data" / "sgd" / "test_dialogues_*.json", format="json",
-               id="dialogue_id", turns="turns", role="speaker", text="utterance",
-               roles={"USER": "user", "SYSTEM": "assistant"})
+    got = read(
+        shared_dir / "data" / "sgd" / "test_dialogues_*.json",
+        format="json",
+        id="dialogue_id",
+        turns="turns",
+        role="speaker",
+        text="utterance",
+        roles={"USER": "user", "SYSTEM": "assistant"},
+    )
     assert len(got) == 51 and {t.role for d in got for t in d.turns} == {"user", "assistant"}
 
 
@@ -236,12 +289,20 @@ def test_open_assistant(shared_dir: Path) -> None:
 
 def test_iglu_csv_all_rows_accounted_for(shared_dir: Path) -> None:
     path = shared_dir / "data" / "iglu_clarifying_questions" / "clarifying_questions_train.csv"
-    got = read(path, format="csv", id="GameId", turns="InputInstruction, ClarifyingQuestion",
-               roles={"InputInstruction": "user", "ClarifyingQuestion": "assistant"})
+    got = read(
+        path,
+        format="csv",
+        id="GameId",
+        turns="InputInstruction, ClarifyingQuestion",
+        roles={"InputInstruction": "user", "ClarifyingQuestion": "assistant"},
+    )
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     asked = [r["GameId"] for r in rows if r["ClarifyingQuestion"].strip()]
     assert len(got) == len(rows) == 6828
     assert [d.record_id for d in got if isinstance(d, Dialogue)] == list(dict.fromkeys(asked))
-    assert all("only one side" in d.reason or "came before" in d.reason
-               for d in got if isinstance(d, Rejection))
+    assert all(
+        "only one side" in d.reason or "came before" in d.reason
+        for d in got
+        if isinstance(d, Rejection)
+    )

@@ -38,9 +38,13 @@ class Made:
         steps = np.arange(self.row_count)
         action = np.stack([steps + 100 * index, steps * 0.5, -steps], 1).astype(np.float32)
         times = (self.first_time_s + steps / fps).astype(np.float32)
-        return {"action": list(action), "observation.state": list(action[:, :2]),
-                "timestamp": times, "episode_index": np.full(self.row_count, index),
-                "task_index": np.zeros(self.row_count, int)} | self.columns
+        return {
+            "action": list(action),
+            "observation.state": list(action[:, :2]),
+            "timestamp": times,
+            "episode_index": np.full(self.row_count, index),
+            "task_index": np.zeros(self.row_count, int),
+        } | self.columns
 
     def grey(self, index: int) -> list[int]:
         """The grey level of each frame: 10 apart from its neighbours, different in episodes."""
@@ -68,18 +72,31 @@ def write_video(
 
 def write_info(root: Path, version: str, fps: float, **change: Any) -> None:
     file = {"v3.0": "chunk-{chunk_index:03d}/file-{file_index:03d}"}.get(
-        version, "chunk-{episode_chunk:03d}/episode_{episode_index:06d}")
+        version, "chunk-{episode_chunk:03d}/episode_{episode_index:06d}"
+    )
     cameras = "{video_key}/" + file if version == "v3.0" else file.replace("/", "/{video_key}/")
     vector = {"dtype": "float32", "shape": [3], "names": {"motors": ["x", "y", "z"]}}
-    info = {"codebase_version": version, "robot_type": "Test Arm", "fps": fps, "chunks_size": 1000,
-            "data_path": f"data/{file}.parquet", "video_path": f"videos/{cameras}.mp4",
-            "features": {FRONT: {"dtype": "video", "shape": [32, 48, 3]}, "action": vector}}
+    info = {
+        "codebase_version": version,
+        "robot_type": "Test Arm",
+        "fps": fps,
+        "chunks_size": 1000,
+        "data_path": f"data/{file}.parquet",
+        "video_path": f"videos/{cameras}.mp4",
+        "features": {FRONT: {"dtype": "video", "shape": [32, 48, 3]}, "action": vector},
+    }
     (root / "meta").mkdir(parents=True, exist_ok=True)
     (root / "meta" / "info.json").write_text(json.dumps(info | change))
 
 
-def write_v2(root: Path, episodes: list[Made], version: str = "v2.1", fps: float = 10,
-             codec: str = "mjpeg", **info: Any) -> Path:
+def write_v2(
+    root: Path,
+    episodes: list[Made],
+    version: str = "v2.1",
+    fps: float = 10,
+    codec: str = "mjpeg",
+    **info: Any,
+) -> Path:
     write_info(root, version, fps, **info)
     lines = []
     for index, episode in enumerate(episodes):
@@ -95,8 +112,14 @@ def write_v2(root: Path, episodes: list[Made], version: str = "v2.1", fps: float
     return root
 
 
-def write_v3(root: Path, episodes: list[Made], fps: float = 10, codec: str = "mjpeg",
-             bf: int = 0, **info: Any) -> Path:
+def write_v3(
+    root: Path,
+    episodes: list[Made],
+    fps: float = 10,
+    codec: str = "mjpeg",
+    bf: int = 0,
+    **info: Any,
+) -> Path:
     write_info(root, "v3.0", fps, **info)
     parts, lines, greys, start, tasks = [], [], [], 0, [e.task for e in episodes]
     for index, episode in enumerate(episodes):
@@ -105,20 +128,29 @@ def write_v3(root: Path, episodes: list[Made], fps: float = 10, codec: str = "mj
         video = place | {"from_timestamp": len(greys) / fps}
         greys += episode.grey(index)
         video["to_timestamp"] = len(greys) / fps
-        lines.append({"episode_index": index, "tasks": [episode.task], "length": episode.row_count,
-                      "dataset_from_index": start, "stats/action/mean": [0.0]}
-                     | {f"data/{k}": v for k, v in place.items()}
-                     | {f"videos/{FRONT}/{k}": v for k, v in video.items()})
+        lines.append(
+            {
+                "episode_index": index,
+                "tasks": [episode.task],
+                "length": episode.row_count,
+                "dataset_from_index": start,
+                "stats/action/mean": [0.0],
+            }
+            | {f"data/{k}": v for k, v in place.items()}
+            | {f"videos/{FRONT}/{k}": v for k, v in video.items()}
+        )
         start += episode.row_count
     for name in ("data", "meta/episodes"):
         (root / name / "chunk-000").mkdir(parents=True)
     # row groups of 5 rows: an episode begins inside one
-    pq.write_table(pa.concat_tables(parts), root / "data/chunk-000/file-000.parquet",
-                   row_group_size=5)
+    pq.write_table(
+        pa.concat_tables(parts), root / "data/chunk-000/file-000.parquet", row_group_size=5
+    )
     pq.write_table(pa.Table.from_pylist(lines), root / "meta/episodes/chunk-000/file-000.parquet")
     index = pd.Index(list(dict.fromkeys(tasks)), name="task")
     pd.DataFrame({"task_index": range(len(index))}, index=index).to_parquet(
-        root / "meta/tasks.parquet")
+        root / "meta/tasks.parquet"
+    )
     write_video(root / "videos" / FRONT / "chunk-000/file-000.mp4", greys, fps, codec, bf)
     return root
 
@@ -166,8 +198,16 @@ def test_versions_and_codecs(tmp_path: Path, version: str, codec: str) -> None:
 
 def test_config_overrides(tmp_path: Path) -> None:
     write_v2(tmp_path, [Made(), Made()])
-    (got,) = read(tmp_path, clock={"fps": 5}, state=None, language="de", licence="MIT", limit=1,
-                  idle_action=(0, 0, 1), cameras=("front",))
+    (got,) = read(
+        tmp_path,
+        clock={"fps": 5},
+        state=None,
+        language="de",
+        licence="MIT",
+        limit=1,
+        idle_action=(0, 0, 1),
+        cameras=("front",),
+    )
     assert (got.fps, got.videos[0].fps, got.state_dim, got.state_column) == (5, 5, 0, None)
     assert (got.language, got.licence, got.idle_action) == ("de", "MIT", (0, 0, 1))
     assert got.notes == ("fps 5 by the config's clock, 10 in info.json",)
@@ -200,8 +240,9 @@ def test_late_timestamps_with_equal_counts_go_by_index(tmp_path: Path) -> None:
     write_v2(tmp_path, [made])
     (got,) = read(tmp_path)
     check_episode(got, 0, made)
-    assert got.notes == ("camera front: timestamps start at 0.100 s while the video starts at 0: "
-                         "aligned by index",)
+    assert got.notes == (
+        "camera front: timestamps start at 0.100 s while the video starts at 0: aligned by index",
+    )
 
 
 @pytest.mark.parametrize("version", ["v2.1", "v3.0"])
@@ -222,8 +263,9 @@ def test_gr1_real_data(shared_dir: Path) -> None:
     assert isinstance(camera, Rejection) and camera.status == "unused"
     assert camera.record_id == "camera observation.images.egoview"
     lines = [json.loads(x) for x in (root / "meta/episodes.jsonl").read_text().splitlines()]
-    assert [(t.instruction, t.step_count) for t in got] == [(e["tasks"][0], e["length"])
-                                                            for e in lines]
+    assert [(t.instruction, t.step_count) for t in got] == [
+        (e["tasks"][0], e["length"]) for e in lines
+    ]
     assert all("start at 0.050 s" in t.notes[0] and len(t.notes) == 1 for t in got)
     assert {t.subset for t in got} == {"robot-gr1armsonly-a44-s44-ego-view-256x256"}
     episode = open_episode(got[4])

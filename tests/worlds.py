@@ -56,5 +56,10 @@ def sample_of(record: InputRecord, cfg: Config) -> Sample:
         spoken[key] = answer
     sample = render(record, scene, spoken, cfg)
     return Sample(
-        annotate(sample.timeline), sample.listen, sample.speak, sample.look, sample.act, sample.state
+        annotate(sample.timeline),
+        sample.listen,
+        sample.speak,
+        sample.look,
+        sample.act,
+        sample.state,
     )

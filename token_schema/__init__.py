@@ -1,9 +1,9 @@
 """The language: how a Timeline becomes token ids and back. Presets in YAML, codecs, grammar.
 
-    schema = load_schema("ellsa")                       # or a YAML file
-    codecs = CodecSet.load("out/demo", schema)          # fitted by `stretto fit`
-    tokens = compile_sample(schema, codecs, timeline, media)
-    decode(schema, codecs, tokens.ids)
+schema = load_schema("ellsa")                       # or a YAML file
+codecs = CodecSet.load("out/demo", schema)          # fitted by `stretto fit`
+tokens = compile_sample(schema, codecs, timeline, media)
+decode(schema, codecs, tokens.ids)
 """
 
 from token_schema.codec_set import CodecSet

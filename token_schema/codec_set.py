@@ -43,8 +43,9 @@ class CodecSet:
         for name, kind in kinds(self.schema).items():
             for codec_name, codec in self._named(name, kind).items():
                 if codec.kind != kind:
-                    raise StrettoError(f"is a codec for {codec.kind}, not {kind}",
-                                       f"{FOLDER}/{codec_name}", FIT)
+                    raise StrettoError(
+                        f"is a codec for {codec.kind}, not {kind}", f"{FOLDER}/{codec_name}", FIT
+                    )
             if kind in ("text", "audio"):
                 self.get(name)
         for lane in self.schema.lanes:
@@ -54,13 +55,15 @@ class CodecSet:
     @classmethod
     def load(cls, source: Store | str | Path, schema: TokenSchema) -> CodecSet:
         """From a corpus's folder or store. Raises StrettoError for what is missing or broken."""
-        files = _folder_files(Path(source)) if isinstance(source, (str, Path)) \
-            else _store_files(source)
+        files = (
+            _folder_files(Path(source)) if isinstance(source, (str, Path)) else _store_files(source)
+        )
         where = str(source) if isinstance(source, (str, Path)) else FOLDER
         codecs = {}
         for name, kind in kinds(schema).items():
-            wanted = [n for n in files if n == name or (kind == "action"
-                                                        and n.startswith(f"{name}-"))]
+            wanted = [
+                n for n in files if n == name or (kind == "action" and n.startswith(f"{name}-"))
+            ]
             for n in sorted(wanted):
                 codecs[n] = load(files[n](), where=f"{where}/{FOLDER}/{n}")
         return cls(schema, codecs)
@@ -68,8 +71,9 @@ class CodecSet:
     def get(self, name: str) -> Any:
         """The codec of that name. Raises StrettoError."""
         if name not in self.codecs:
-            raise StrettoError(f"schema {self.schema.name!r} needs the codec {name!r}",
-                               f"{FOLDER}/{name}", FIT)
+            raise StrettoError(
+                f"schema {self.schema.name!r} needs the codec {name!r}", f"{FOLDER}/{name}", FIT
+            )
         return self.codecs[name]
 
     def action(self, lane: ActLane, subset: str) -> Any:
@@ -97,21 +101,33 @@ class CodecSet:
         """(entries, codebooks) of a range: for actions, the largest of all embodiments."""
         found = self._named(name, kind).values()
         entries = max((c.size for c in found), default=0)
-        books = [x.codebooks for x in self.schema.lanes
-                 if isinstance(x, AudioLane) and x.codec == name]
+        books = [
+            x.codebooks for x in self.schema.lanes if isinstance(x, AudioLane) and x.codec == name
+        ]
         return entries, max(books, default=1)
 
     def _check_audio(self, lane: AudioLane) -> None:
         codec, where = self.get(lane.codec), f"{self.schema.name}: lane {lane.name}"
         if exact(codec.rate_hz) != exact(lane.rate_hz):
-            raise StrettoError(f"the schema says {lane.rate_hz:g} Hz, its codec {lane.codec!r} has"
-                               f" {codec.rate_hz:g}", f"{where}: rate_hz", FIT)
+            raise StrettoError(
+                f"the schema says {lane.rate_hz:g} Hz, its codec {lane.codec!r} has"
+                f" {codec.rate_hz:g}",
+                f"{where}: rate_hz",
+                FIT,
+            )
         if codec.codebooks < lane.codebooks:
-            raise StrettoError(f"{lane.codebooks} codebooks wanted, its codec {lane.codec!r} has"
-                               f" {codec.codebooks}", f"{where}: codebooks", FIT)
+            raise StrettoError(
+                f"{lane.codebooks} codebooks wanted, its codec {lane.codec!r} has"
+                f" {codec.codebooks}",
+                f"{where}: codebooks",
+                FIT,
+            )
         if codec.lookahead_s > 0:
-            raise StrettoError(f"codec {lane.codec!r} looks ahead by {codec.lookahead_s:g} s",
-                               where, "the interleaved mode takes causal codecs only")
+            raise StrettoError(
+                f"codec {lane.codec!r} looks ahead by {codec.lookahead_s:g} s",
+                where,
+                "the interleaved mode takes causal codecs only",
+            )
 
 
 def kinds(schema: TokenSchema) -> dict[str, str]:
@@ -126,8 +142,9 @@ def kinds(schema: TokenSchema) -> dict[str, str]:
     out: dict[str, str] = {}
     for name, kind_ in named:
         if out.setdefault(name, kind_) != kind_:
-            raise StrettoError(f"codec {name!r} is named for {out[name]} and for {kind_}",
-                               schema.name)
+            raise StrettoError(
+                f"codec {name!r} is named for {out[name]} and for {kind_}", schema.name
+            )
     return out
 
 
@@ -148,5 +165,4 @@ def _store_files(store: Store) -> dict[str, Any]:
     def read(names: list[str]) -> dict[str, bytes]:
         return {name.rsplit("/", 1)[1]: store.read_bytes(name) for name in names}
 
-    return {n: (lambda p=p: read(p)) for n, p in paths.items()
-            if f"{FOLDER}/{n}/{MANIFEST}" in p}
+    return {n: (lambda p=p: read(p)) for n, p in paths.items() if f"{FOLDER}/{n}/{MANIFEST}" in p}

@@ -60,9 +60,14 @@ class Decoded:
         return self.lane_codes[lane]
 
 
-def decode(schema: TokenSchema, codecs: CodecSet, ids: Sequence[int] | NDArray[np.int32],
-           subset: str | None = None, step_count: int | None = None,
-           fps: float | None = None) -> Decoded:
+def decode(
+    schema: TokenSchema,
+    codecs: CodecSet,
+    ids: Sequence[int] | NDArray[np.int32],
+    subset: str | None = None,
+    step_count: int | None = None,
+    fps: float | None = None,
+) -> Decoded:
     """The content of a sequence. Actions need the `subset` and `fps` of their sample; `step_count`
     cuts what pads the last block. Raises StrettoError."""
     flat = np.asarray(ids, np.int32)
@@ -70,7 +75,7 @@ def decode(schema: TokenSchema, codecs: CodecSet, ids: Sequence[int] | NDArray[n
     steps = steps_per_block(schema, fps, schema.name) if fps else 0
     Grammar(schema, codecs, robot, steps).check(flat.tolist())
     content = _contents(schema, codecs, flat)
-    head = flat[1:int(np.flatnonzero(flat == codecs.vocabulary.id(schema.prompt.close))[0])]
+    head = flat[1 : int(np.flatnonzero(flat == codecs.vocabulary.id(schema.prompt.close))[0])]
     prompt = codecs.get(schema.prompt.codec).decode(_local(codecs, schema.prompt.codec, head))
     out = Decoded(len(content[schema.lanes[0].name]), prompt)
     for lane in schema.lanes:
@@ -85,8 +90,9 @@ def decode(schema: TokenSchema, codecs: CodecSet, ids: Sequence[int] | NDArray[n
     return out
 
 
-def _contents(schema: TokenSchema, codecs: CodecSet,
-              ids: NDArray[np.int32]) -> dict[str, list[NDArray[np.int32]]]:
+def _contents(
+    schema: TokenSchema, codecs: CodecSet, ids: NDArray[np.int32]
+) -> dict[str, list[NDArray[np.int32]]]:
     """What stands between the boundary tokens, by lane and block; the grammar has checked them."""
     out = {}
     for lane in schema.lanes:
@@ -100,8 +106,7 @@ def _local(codecs: CodecSet, codec: str, ids: NDArray[np.int32]) -> list[int]:
     return (ids - codecs.vocabulary.range(codec).start).tolist()
 
 
-def _texts(lane: TextLane, codecs: CodecSet,
-           blocks: list[NDArray[np.int32]]) -> list[DecodedText]:
+def _texts(lane: TextLane, codecs: CodecSet, blocks: list[NDArray[np.int32]]) -> list[DecodedText]:
     vocabulary, codec = codecs.vocabulary, codecs.get(lane.codec)
     idle, end, cut = (vocabulary.id(t) for t in (lane.idle, lane.end, lane.cut))
     events: list[DecodedText] = []
@@ -140,16 +145,25 @@ def _block_codes(lane: Lane, codecs: CodecSet, ids: NDArray[np.int32]) -> Codes 
     return ids.reshape(-1, lane.codebooks) - r.start - books
 
 
-def _actions(lane: ActLane, codecs: CodecSet, blocks: list[NDArray[np.int32]], subset: str,
-             steps: int, step_count: int | None) -> tuple[Any, Any]:
+def _actions(
+    lane: ActLane,
+    codecs: CodecSet,
+    blocks: list[NDArray[np.int32]],
+    subset: str,
+    steps: int,
+    step_count: int | None,
+) -> tuple[Any, Any]:
     """Rows float32 [T, D] and which of them are held."""
     codec = codecs.action(lane, subset)
     hold = codecs.vocabulary.id(lane.idle) if lane.idle else -1
     held = np.array([len(b) == 1 and b[0] == hold for b in blocks])
     rows = np.zeros((len(blocks), steps, codec.dims), np.float32)
     for b, block in enumerate(blocks):
-        rows[b] = rows[b - 1][-1] if held[b] else codec.decode(
-            _local(codecs, lane.codec, block), steps, codec.dims)
+        rows[b] = (
+            rows[b - 1][-1]
+            if held[b]
+            else codec.decode(_local(codecs, lane.codec, block), steps, codec.dims)
+        )
     n = len(blocks) * steps if step_count is None else step_count
     if n > len(blocks) * steps:
         raise StrettoError(f"{len(blocks) * steps} action rows, {n} wanted", f"lane {lane.name}")

@@ -65,17 +65,24 @@ class Tokens:
         return len(self.ids)
 
 
-def compile_sample(schema: TokenSchema, codecs: CodecSet, timeline: Timeline,
-                   media: Media) -> Tokens:
+def compile_sample(
+    schema: TokenSchema, codecs: CodecSet, timeline: Timeline, media: Media
+) -> Tokens:
     """The tokens of one sample. Raises StrettoError where schema, codecs and sample do not fit."""
     own = lane_content.audio_blocks(schema, timeline)
-    placed = {i: lane_content.place_lane(schema, codecs, timeline, i, own)
-              for i, lane in enumerate(schema.lanes) if isinstance(lane, TextLane)}
+    placed = {
+        i: lane_content.place_lane(schema, codecs, timeline, i, own)
+        for i, lane in enumerate(schema.lanes)
+        if isinstance(lane, TextLane)
+    }
     n_blocks = max([own, *(len(p.blocks) for p in placed.values())])
     grid = Grid(schema, timeline, n_blocks)
-    contents = [lane_content.text_blocks(lane, codecs, placed[i], n_blocks)
-                if isinstance(lane, TextLane) else _codes(grid, lane, codecs, media)
-                for i, lane in enumerate(schema.lanes)]
+    contents = [
+        lane_content.text_blocks(lane, codecs, placed[i], n_blocks)
+        if isinstance(lane, TextLane)
+        else _codes(grid, lane, codecs, media)
+        for i, lane in enumerate(schema.lanes)
+    ]
     act = timeline.act
     report = Report(
         blocks=n_blocks,
@@ -118,13 +125,20 @@ def _assemble(grid: Grid, codecs: CodecSet, contents: list[LaneBlocks], report: 
     schema, vocabulary = grid.schema, codecs.vocabulary
     text = codecs.get(schema.prompt.codec).encode(prompt_text(schema, grid.timeline))
     start = vocabulary.range(schema.prompt.codec).start
-    ends = {x.name: (_one(vocabulary.id(x.open)), _one(vocabulary.id(x.close)))
-            for x in schema.lanes}
-    parts = [_one(vocabulary.id(schema.prompt.open)), np.array(text, np.int32) + start,
-             _one(vocabulary.id(schema.prompt.close))]
+    ends = {
+        x.name: (_one(vocabulary.id(x.open)), _one(vocabulary.id(x.close))) for x in schema.lanes
+    }
+    parts = [
+        _one(vocabulary.id(schema.prompt.open)),
+        np.array(text, np.int32) + start,
+        _one(vocabulary.id(schema.prompt.close)),
+    ]
     # one row a segment: lane, class, block, known_s
     rows: list[tuple[int, int, int, float]] = [
-        (PROMPT, OPEN, -1, 0.0), (PROMPT, CONTENT, -1, 0.0), (PROMPT, CLOSE, -1, 0.0)]
+        (PROMPT, OPEN, -1, 0.0),
+        (PROMPT, CONTENT, -1, 0.0),
+        (PROMPT, CLOSE, -1, 0.0),
+    ]
     known, finer = 0.0, {}
     for b in range(grid.n_blocks):
         for i, (lane, blocks) in enumerate(zip(schema.lanes, contents, strict=True)):
@@ -140,22 +154,33 @@ def _assemble(grid: Grid, codecs: CodecSet, contents: list[LaneBlocks], report: 
     return _flatten(schema, parts, rows, finer, report)
 
 
-def _flatten(schema: TokenSchema, parts: list[NDArray[np.int32]],
-             rows: list[tuple[int, int, int, float]], finer: dict[int, NDArray[np.float64]],
-             report: Report) -> Tokens:
+def _flatten(
+    schema: TokenSchema,
+    parts: list[NDArray[np.int32]],
+    rows: list[tuple[int, int, int, float]],
+    finer: dict[int, NDArray[np.float64]],
+    report: Report,
+) -> Tokens:
     lengths = np.fromiter(map(len, parts), np.int64, len(parts))
-    lane, kind, block, known = (np.repeat(np.array(column), lengths)
-                                for column in zip(*rows, strict=True))
+    lane, kind, block, known = (
+        np.repeat(np.array(column), lengths) for column in zip(*rows, strict=True)
+    )
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     for at, values in finer.items():
-        known[offsets[at]:offsets[at + 1]] = values
+        known[offsets[at] : offsets[at + 1]] = values
     weights = np.zeros((256, 4), np.float32)
     weights[PROMPT] = schema.prompt.loss.weights()
     for i, x in enumerate(schema.lanes):
         weights[i] = x.loss.weights()
-    return Tokens(np.concatenate(parts).astype(np.int32), lane.astype(np.uint8),
-                  kind.astype(np.uint8), block.astype(np.int32), weights[lane, kind],
-                  known.astype(np.float64), report)
+    return Tokens(
+        np.concatenate(parts).astype(np.int32),
+        lane.astype(np.uint8),
+        kind.astype(np.uint8),
+        block.astype(np.int32),
+        weights[lane, kind],
+        known.astype(np.float64),
+        report,
+    )
 
 
 def _one(token_id: int) -> NDArray[np.int32]:

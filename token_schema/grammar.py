@@ -53,8 +53,13 @@ class Expected(NamedTuple):
 class Grammar:
     """States are values: keep one, step on from it twice."""
 
-    def __init__(self, schema: TokenSchema, codecs: CodecSet, subset: str | None = None,
-                 steps_per_block: int | None = None) -> None:
+    def __init__(
+        self,
+        schema: TokenSchema,
+        codecs: CodecSet,
+        subset: str | None = None,
+        steps_per_block: int | None = None,
+    ) -> None:
         self.schema, self.codecs, self.vocabulary = schema, codecs, codecs.vocabulary
         self._rules = [self._rule(lane) for lane in schema.lanes]
         self._ids = {t: self.vocabulary.id(t) for t in schema.specials()}
@@ -78,8 +83,9 @@ class Grammar:
         for n, token_id in enumerate(ids, start=1):
             state = self._step(state, int(token_id), n - 1)
         if not self.may_end(state):
-            raise StrettoError("the sequence ends here",
-                               self._where(state, n), self._expected_words(state))
+            raise StrettoError(
+                "the sequence ends here", self._where(state, n), self._expected_words(state)
+            )
 
     def step(self, state: State, token_id: int) -> State:
         """The state after one more id. Raises StrettoError when it is not allowed."""
@@ -98,8 +104,9 @@ class Grammar:
             mask[first:stop] = True
         if expected.limit is not None:
             start = self._rules[state.lane]["range"].start
-            mask[start:start + len(self._lengths or ())] &= (
-                np.array(self._lengths) <= expected.limit)
+            mask[start : start + len(self._lengths or ())] &= (
+                np.array(self._lengths) <= expected.limit
+            )
         return mask
 
     # ---- the machine -------------------------------------------------------------------------
@@ -110,8 +117,11 @@ class Grammar:
         if inside and expected.limit is not None:
             inside = self._length(state, token_id) <= expected.limit
         if not inside:
-            raise StrettoError(f"id {token_id} ({self._name(token_id)}) is not allowed",
-                               self._where(state, position), self._expected_words(state))
+            raise StrettoError(
+                f"id {token_id} ({self._name(token_id)}) is not allowed",
+                self._where(state, position),
+                self._expected_words(state),
+            )
         return self._next(state, token_id)
 
     def _next(self, state: State, token_id: int) -> State:
@@ -132,8 +142,9 @@ class Grammar:
         if here[state.lane] == UNKNOWN:
             here = _set(here, state.lane, ABSENT if not state.filled else PRESENT)
         last = state.lane + 1 == len(self.schema.lanes)
-        return State(OPEN, state.block + last, 0 if last else state.lane + 1, 0, False,
-                     state.begun, here)
+        return State(
+            OPEN, state.block + last, 0 if last else state.lane + 1, 0, False, state.begun, here
+        )
 
     def _content(self, state: State, lane: Lane, token_id: int) -> State:
         idle = getattr(lane, "idle", None)
@@ -141,8 +152,9 @@ class Grammar:
             return state._replace(idle=True, filled=state.filled + 1)
         if isinstance(lane, TextLane):
             going = token_id not in (self._ids[lane.end], self._ids[lane.cut])
-            return state._replace(filled=state.filled + 1,
-                                  begun=_set(state.begun, state.lane, going))
+            return state._replace(
+                filled=state.filled + 1, begun=_set(state.begun, state.lane, going)
+            )
         length = self._length(state, token_id) if isinstance(lane, ActLane) else 1
         return state._replace(filled=state.filled + length)
 
@@ -213,8 +225,10 @@ class Grammar:
             names.append(lane.idle)
         out = self._tokens(*names)
         book = f" of codebook {q}" if rule["range"].codebooks > 1 else ""
-        return Expected([rule["range"].book(q), *out.ranges],
-                        [f"a code of {lane.codec!r}{book} ({left} to come)", *out.words])
+        return Expected(
+            [rule["range"].book(q), *out.ranges],
+            [f"a code of {lane.codec!r}{book} ({left} to come)", *out.words],
+        )
 
     def _act(self, state: State, lane: ActLane) -> Expected:
         r, here = self._rules[state.lane]["range"], state.here[state.lane]
@@ -227,15 +241,17 @@ class Grammar:
             names.append(lane.idle)
         if self._lengths is None:
             out = self._tokens(*names, *([lane.close] if state.filled else []))
-            return Expected([(r.start, r.stop), *out.ranges],
-                            [f"a code of {lane.codec!r}", *out.words])
+            return Expected(
+                [(r.start, r.stop), *out.ranges], [f"a code of {lane.codec!r}", *out.words]
+            )
         left = self._coefficients - state.filled
         if left == 0:
             return self._tokens(lane.close)
         out = self._tokens(*names)
         codes = (r.start, r.start + len(self._lengths))
-        return Expected([codes, *out.ranges],
-                        [f"action codes of {left} more coefficients", *out.words], left)
+        return Expected(
+            [codes, *out.ranges], [f"action codes of {left} more coefficients", *out.words], left
+        )
 
     # ---- words -------------------------------------------------------------------------------
 
@@ -254,4 +270,4 @@ class Grammar:
 
 
 def _set(values: tuple[Any, ...], index: int, value: Any) -> tuple[Any, ...]:
-    return (*values[:index], value, *values[index + 1:])
+    return (*values[:index], value, *values[index + 1 :])

@@ -78,8 +78,9 @@ def known_before(schema: TokenSchema, index: int) -> Callable[[int], float]:
 # ---- text --------------------------------------------------------------------------------------
 
 
-def place_lane(schema: TokenSchema, codecs: CodecSet, timeline: Timeline, index: int,
-               n_blocks: int) -> PlacedText:
+def place_lane(
+    schema: TokenSchema, codecs: CodecSet, timeline: Timeline, index: int, n_blocks: int
+) -> PlacedText:
     """The placed tokens of text lane `index`; it may have more than `n_blocks` blocks."""
     lane = schema.lanes[index]
     assert isinstance(lane, TextLane)
@@ -87,19 +88,28 @@ def place_lane(schema: TokenSchema, codecs: CodecSet, timeline: Timeline, index:
     start = vocabulary.range(lane.codec).start
     events = [e for e in timeline.agent if e.kind == lane.channel]
     encoded = codec.encode_batch([e.text for e in events]) if events else []  # type: ignore[union-attr]
-    queue = [QueuedText(e.id, tuple(start + i for i in ids), e.decided_s, e.cut_s)
-             for e, ids in zip(events, encoded, strict=True)]
+    queue = [
+        QueuedText(e.id, tuple(start + i for i in ids), e.decided_s, e.cut_s)
+        for e, ids in zip(events, encoded, strict=True)
+    ]
     marks = Marks(vocabulary.id(lane.end), vocabulary.id(lane.cut))
-    return place_text(queue, known_before(schema, index), n_blocks, lane.budget, marks,
-                      schema.clock.tail == "extend")
+    return place_text(
+        queue,
+        known_before(schema, index),
+        n_blocks,
+        lane.budget,
+        marks,
+        schema.clock.tail == "extend",
+    )
 
 
 def text_blocks(lane: TextLane, codecs: CodecSet, placed: PlacedText, n_blocks: int) -> LaneBlocks:
     """The placed tokens over all blocks, `idle` where there are none."""
     idle = np.array([codecs.vocabulary.id(lane.idle)], np.int32)
     blocks = placed.blocks + [[]] * (n_blocks - len(placed.blocks))
-    return LaneBlocks([np.array(b, np.int32) if b else idle for b in blocks],
-                      [not b for b in blocks])
+    return LaneBlocks(
+        [np.array(b, np.int32) if b else idle for b in blocks], [not b for b in blocks]
+    )
 
 
 # ---- audio -------------------------------------------------------------------------------------
@@ -111,8 +121,12 @@ def listen_blocks(grid: Grid, lane: AudioLane, codecs: CodecSet, media: Media) -
     frames = grid.schema.frames_per_block(lane)
     ends = np.arange(1, grid.n_blocks * frames + 1) / lane.rate_hz
     known = np.repeat(np.round(ends, 6).reshape(grid.n_blocks, frames), lane.codebooks, axis=1)
-    return LaneBlocks(list(ids), [False] * grid.n_blocks,
-                      [grid.start_s(b + 1) for b in range(grid.n_blocks)], list(known))
+    return LaneBlocks(
+        list(ids),
+        [False] * grid.n_blocks,
+        [grid.start_s(b + 1) for b in range(grid.n_blocks)],
+        list(known),
+    )
 
 
 def speak_blocks(grid: Grid, lane: AudioLane, codecs: CodecSet, media: Media) -> LaneBlocks:
@@ -126,18 +140,22 @@ def speak_blocks(grid: Grid, lane: AudioLane, codecs: CodecSet, media: Media) ->
     return LaneBlocks([quiet if idle[b] else ids[b] for b in range(grid.n_blocks)], idle.tolist())
 
 
-def _audio_ids(grid: Grid, lane: AudioLane, codecs: CodecSet, pcm: NDArray[np.int16],
-               sample_rate_hz: int) -> Ids:
+def _audio_ids(
+    grid: Grid, lane: AudioLane, codecs: CodecSet, pcm: NDArray[np.int16], sample_rate_hz: int
+) -> Ids:
     """Ids [n_blocks, frames * codebooks], frame by frame, silence to the end of the last block."""
     codec, where = codecs.get(lane.codec), f"{grid.timeline.key}: {lane.name}"
     if codec.sample_rate_hz != sample_rate_hz:
-        raise StrettoError(f"audio has {sample_rate_hz} Hz, codec {lane.codec!r}"
-                           f" {codec.sample_rate_hz}", where, "run `stretto fit` on this corpus")
+        raise StrettoError(
+            f"audio has {sample_rate_hz} Hz, codec {lane.codec!r} {codec.sample_rate_hz}",
+            where,
+            "run `stretto fit` on this corpus",
+        )
     frames = grid.schema.frames_per_block(lane) * grid.n_blocks
     samples = frames * codec.frame_samples
     padded = np.zeros(samples, np.int16)
-    padded[:min(len(pcm), samples)] = pcm[:samples]
-    codes = codec.encode(padded)[:, :lane.codebooks]
+    padded[: min(len(pcm), samples)] = pcm[:samples]
+    codes = codec.encode(padded)[:, : lane.codebooks]
     r = codecs.vocabulary.range(lane.codec)
     ids = codes.astype(np.int32) + (r.start + r.entries * np.arange(lane.codebooks, dtype=np.int32))
     return ids.reshape(grid.n_blocks, -1)
@@ -154,7 +172,7 @@ def _unspoken(grid: Grid) -> NDArray[np.bool_]:
         for start_s, end_s in spans or [(event.start_s, event.end_s)]:
             if end_s > start_s:
                 first = math.floor(start_s / block_s + EPS_S)
-                idle[first:math.ceil(end_s / block_s - EPS_S)] = False
+                idle[first : math.ceil(end_s / block_s - EPS_S)] = False
     return idle
 
 
@@ -167,16 +185,23 @@ def camera_track(lane: LookLane, timeline: Timeline) -> LookTrack | None:
         return None
     named = [t for t in timeline.look if lane.camera in (None, t.camera)]
     if not named:
-        raise StrettoError(f"no camera {lane.camera!r}", f"{timeline.key}: lane {lane.name}",
-                           "cameras here: " + ", ".join(t.camera for t in timeline.look))
+        raise StrettoError(
+            f"no camera {lane.camera!r}",
+            f"{timeline.key}: lane {lane.name}",
+            "cameras here: " + ", ".join(t.camera for t in timeline.look),
+        )
     return named[0]
 
 
-def shown_frames(schema: TokenSchema, lane: LookLane, track: LookTrack,
-                 n_blocks: int) -> NDArray[np.int64]:
+def shown_frames(
+    schema: TokenSchema, lane: LookLane, track: LookTrack, n_blocks: int
+) -> NDArray[np.int64]:
     """Frame shown at each of the lane's times, int64 [n_blocks * frames]; the last is held."""
-    times = [schema.block * (b + Fraction(k, lane.frames))
-             for b in range(n_blocks) for k in range(lane.frames)]
+    times = [
+        schema.block * (b + Fraction(k, lane.frames))
+        for b in range(n_blocks)
+        for k in range(lane.frames)
+    ]
     at = np.array([float(t) for t in times]) - track.start_s
     return np.minimum(np.floor(at * track.fps + 1e-6).astype(np.int64), track.frame_count - 1)
 
@@ -188,8 +213,10 @@ def look_blocks(grid: Grid, lane: LookLane, codecs: CodecSet, media: Media) -> L
         return LaneBlocks([np.zeros(0, np.int32)] * n, [False] * n)
     shown = shown_frames(grid.schema, lane, track, n)
     if shown[0] < 0:
-        raise StrettoError(f"camera {track.camera!r} starts at {track.start_s:g} s, not at 0",
-                           f"{grid.timeline.key}: lane {lane.name}")
+        raise StrettoError(
+            f"camera {track.camera!r} starts at {track.start_s:g} s, not at 0",
+            f"{grid.timeline.key}: lane {lane.name}",
+        )
     indices, back = np.unique(shown, return_inverse=True)
     codec, start = codecs.get(lane.codec), codecs.vocabulary.range(lane.codec).start
     codes = codec.encode_batch(media.frames(track.camera, indices.tolist())) + start
@@ -209,8 +236,10 @@ def steps_per_block(schema: TokenSchema, fps: float, where: str) -> int:
         fits = fitting_blocks([*rates, exact(fps)], schema.block)
         raise StrettoError(
             f"{fps:g} action steps a second give {float(steps):g} in a block of"
-            f" {schema.clock.block_s:g} s", f"{where}: lane act",
-            "block lengths that fit: " + ", ".join(f"{float(f):g}" for f in fits))
+            f" {schema.clock.block_s:g} s",
+            f"{where}: lane act",
+            "block lengths that fit: " + ", ".join(f"{float(f):g}" for f in fits),
+        )
     return int(steps)
 
 
@@ -227,8 +256,9 @@ def act_blocks(grid: Grid, lane: ActLane, codecs: CodecSet, media: Media) -> Lan
     start = codecs.vocabulary.range(lane.codec).start
     coded = iter(codec.encode_batch([chunks[b] for b in range(n) if not held[b]]))
     hold = np.array([codecs.vocabulary.id(lane.idle)] if lane.idle else [], np.int32)
-    return LaneBlocks([hold if h else np.array(next(coded), np.int32) + start for h in held],
-                      held.tolist())
+    return LaneBlocks(
+        [hold if h else np.array(next(coded), np.int32) + start for h in held], held.tolist()
+    )
 
 
 def _chunks(rows: NDArray[np.float32], n: int, steps: int) -> NDArray[np.float32]:
@@ -237,8 +267,9 @@ def _chunks(rows: NDArray[np.float32], n: int, steps: int) -> NDArray[np.float32
     return rows[at].reshape(n, steps, rows.shape[1])
 
 
-def _held(timeline: Timeline, rows: NDArray[np.float32],
-          chunks: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _held(
+    timeline: Timeline, rows: NDArray[np.float32], chunks: NDArray[np.float32]
+) -> NDArray[np.bool_]:
     """Blocks whose every step is idle and repeats the row before the block.
 
     A hold means "as before", so that it can be decoded: idling that starts from another row (or
@@ -246,10 +277,10 @@ def _held(timeline: Timeline, rows: NDArray[np.float32],
     """
     n, steps = chunks.shape[:2]
     idle = np.zeros(max(n * steps, len(rows)), bool)
-    idle[len(rows):] = True  # behind the last row there is nothing but holding it
+    idle[len(rows) :] = True  # behind the last row there is nothing but holding it
     for event in timeline.agent:
         if isinstance(event, Act) and event.mode == "idle":
-            idle[event.first_step:event.first_step + event.step_count] = True
+            idle[event.first_step : event.first_step + event.step_count] = True
     same = np.zeros(n, bool)
     same[1:] = (chunks[1:] == chunks[:-1, -1:]).all(axis=(1, 2))
-    return idle[:n * steps].reshape(n, steps).all(axis=1) & same
+    return idle[: n * steps].reshape(n, steps).all(axis=1) & same

@@ -30,8 +30,19 @@ from token_schema.models import (
     fitting_blocks,
 )
 
-__all__ = ["ActLane", "AudioLane", "Lane", "LookLane", "TextLane", "TokenSchema", "exact",
-           "fitting_blocks", "list_presets", "load_schema", "parse_schema"]
+__all__ = [
+    "ActLane",
+    "AudioLane",
+    "Lane",
+    "LookLane",
+    "TextLane",
+    "TokenSchema",
+    "exact",
+    "fitting_blocks",
+    "list_presets",
+    "load_schema",
+    "parse_schema",
+]
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -50,8 +61,11 @@ def load_schema(name_or_path: str | Path) -> TokenSchema:
         if text not in list_presets():
             near = difflib.get_close_matches(text, list_presets(), n=1)
             known = f"presets: {', '.join(list_presets())}; a file's name ends in .yaml"
-            raise StrettoError(f"no schema preset {text!r}", "schema",
-                               f"did you mean `{near[0]}`? {known}" if near else known)
+            raise StrettoError(
+                f"no schema preset {text!r}",
+                "schema",
+                f"did you mean `{near[0]}`? {known}" if near else known,
+            )
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -81,8 +95,9 @@ def _parse_lanes(entries: list[Any], where: str) -> list[Any]:
     for i, entry in enumerate(entries):
         here = f"{where}: lanes[{i}]"
         if not isinstance(entry, dict) or len(entry) != 1:
-            raise StrettoError("a lane is one channel and its fields", here,
-                               "write `- listen: {as: codes, ...}`")
+            raise StrettoError(
+                "a lane is one channel and its fields", here, "write `- listen: {as: codes, ...}`"
+            )
         channel, fields = next(iter(entry.items()))
         if channel not in LANES:
             near = difflib.get_close_matches(str(channel), LANES, n=1)
@@ -114,15 +129,18 @@ def _check(schema: TokenSchema, where: str) -> None:
         fits = fitting_blocks([exact(lane.rate_hz) for lane in audio], schema.block)
         raise StrettoError(
             f"{bad[0].rate_hz:g} Hz gives {bad[0].rate_hz * schema.clock.block_s:g} frames in a"
-            f" block of {schema.clock.block_s:g} s", f"{where}: lane {bad[0].name}: rate_hz",
-            "block lengths that fit: " + ", ".join(f"{float(f):g}" for f in fits))
+            f" block of {schema.clock.block_s:g} s",
+            f"{where}: lane {bad[0].name}: rate_hz",
+            "block lengths that fit: " + ", ".join(f"{float(f):g}" for f in fits),
+        )
 
 
 def _check_names(schema: TokenSchema, where: str) -> None:
     names = [lane.name for lane in schema.lanes]
     if twice := [n for n in names if names.count(n) > 1]:
-        raise StrettoError(f"two lanes are named {twice[0]!r}", f"{where}: lanes",
-                           "give each a `name`")
+        raise StrettoError(
+            f"two lanes are named {twice[0]!r}", f"{where}: lanes", "give each a `name`"
+        )
     ends = [schema.prompt.open, schema.prompt.close]
     for lane in schema.lanes:
         ends += [lane.open, lane.close]
@@ -132,8 +150,11 @@ def _check_names(schema: TokenSchema, where: str) -> None:
         if bad:
             raise StrettoError(f"token {bad[0]} has two meanings", f"{where}: lane {lane.name}")
     if twice := [t for t in ends if ends.count(t) > 1]:
-        raise StrettoError(f"boundary token {twice[0]} is used twice", where,
-                           "a boundary token tells its lane: give each its own")
+        raise StrettoError(
+            f"boundary token {twice[0]} is used twice",
+            where,
+            "a boundary token tells its lane: give each its own",
+        )
 
 
 def _check_order(schema: TokenSchema, where: str) -> None:
@@ -142,6 +163,9 @@ def _check_order(schema: TokenSchema, where: str) -> None:
     for lane in schema.lanes:
         heard = heard or lane.channel == "listen"
         if lane.channel in ("speak", "act") and not heard:
-            raise StrettoError("stands before `listen`: it would tell what happens in the block"
-                               " before the block is heard", f"{where}: lane {lane.name}",
-                               "move it behind `listen`")
+            raise StrettoError(
+                "stands before `listen`: it would tell what happens in the block"
+                " before the block is heard",
+                f"{where}: lane {lane.name}",
+                "move it behind `listen`",
+            )

@@ -62,7 +62,10 @@ class Prompt(Record):
     open: TokenName
     close: TokenName
     take: tuple[Literal["system", "role", "task", "tools", "embodiment"], ...] = (
-        "system", "role", "tools")
+        "system",
+        "role",
+        "tools",
+    )
     codec: Name = "text"
     loss: Loss = Loss()
 
@@ -143,8 +146,13 @@ class ActLane(LaneBase):
 
 Lane = AudioLane | LookLane | TextLane | ActLane
 LANES: dict[str, type[LaneBase]] = {
-    "listen": AudioLane, "look": LookLane, "think": TextLane, "write": TextLane, "say": TextLane,
-    "speak": AudioLane, "act": ActLane,
+    "listen": AudioLane,
+    "look": LookLane,
+    "think": TextLane,
+    "write": TextLane,
+    "say": TextLane,
+    "speak": AudioLane,
+    "act": ActLane,
 }
 
 
@@ -172,8 +180,9 @@ class TokenSchema(Record):
         for lane in self.lanes:
             if lane.name == name:
                 return lane
-        raise StrettoError(f"no lane named {name!r}", self.name,
-                           "lanes: " + ", ".join(x.name for x in self.lanes))
+        raise StrettoError(
+            f"no lane named {name!r}", self.name, "lanes: " + ", ".join(x.name for x in self.lanes)
+        )
 
     def frames_per_block(self, lane: AudioLane) -> int:
         """Code frames of an audio lane in a block."""

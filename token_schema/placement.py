@@ -45,8 +45,14 @@ class PlacedText:
     silent_events: int = 0
 
 
-def place_text(events: Iterable[QueuedText], known_s: Callable[[int], float], n_blocks: int,
-               budget: int, marks: Marks, extend: bool) -> PlacedText:
+def place_text(
+    events: Iterable[QueuedText],
+    known_s: Callable[[int], float],
+    n_blocks: int,
+    budget: int,
+    marks: Marks,
+    extend: bool,
+) -> PlacedText:
     """Place events over at least `n_blocks` blocks; `extend` adds blocks until all are emitted.
 
     Events are taken in the order of `decided_s`, equal ones as they stand.
@@ -65,8 +71,15 @@ def place_text(events: Iterable[QueuedText], known_s: Callable[[int], float], n_
     return out
 
 
-def _emit(queue: deque[QueuedText], block: list[int], done: int, budget: int, known: float,
-          marks: Marks, out: PlacedText) -> int:
+def _emit(
+    queue: deque[QueuedText],
+    block: list[int],
+    done: int,
+    budget: int,
+    known: float,
+    marks: Marks,
+    out: PlacedText,
+) -> int:
     """Emit what fits of the first event; returns how much of the (new) first event is emitted."""
     event = queue[0]
     if event.cut_s is not None and known >= event.cut_s:
@@ -78,7 +91,7 @@ def _emit(queue: deque[QueuedText], block: list[int], done: int, budget: int, kn
         queue.popleft()
         return 0
     whole = (*event.ids, marks.end)
-    taken = whole[done:done + budget - len(block)]
+    taken = whole[done : done + budget - len(block)]
     block.extend(taken)
     if done + len(taken) < len(whole):
         return done + len(taken)

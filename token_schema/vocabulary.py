@@ -44,8 +44,7 @@ class Vocabulary:
     ranges: tuple[CodeRange, ...]
 
     @classmethod
-    def build(cls, specials: tuple[str, ...],
-              sizes: Mapping[str, tuple[int, int]]) -> Vocabulary:
+    def build(cls, specials: tuple[str, ...], sizes: Mapping[str, tuple[int, int]]) -> Vocabulary:
         """From (entries, codebooks) of each codec, in the order in which they get their ids."""
         start, ranges = len(specials), []
         for codec, (entries, codebooks) in sizes.items():
@@ -76,8 +75,11 @@ class Vocabulary:
             q, code = (0, int(parts[0])) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
             if q < r.codebooks and code < r.entries:
                 return r.start + q * r.entries + code
-        raise StrettoError(f"no token named {name!r}", "vocabulary",
-                           "names are `<silence>`, `text:7`, `audio:CODEBOOK:CODE`")
+        raise StrettoError(
+            f"no token named {name!r}",
+            "vocabulary",
+            "names are `<silence>`, `text:7`, `audio:CODEBOOK:CODE`",
+        )
 
     def name(self, token_id: int) -> str:
         """`<silence>`, `text:7`, `image:5`, or `audio:CODEBOOK:CODE`."""
@@ -91,7 +93,13 @@ class Vocabulary:
 
     def to_json(self) -> str:
         """Special tokens and ranges, for a trainer that does not run this code."""
-        ranges = [{"codec": r.codec, "start": r.start, "entries": r.entries,
-                   "codebooks": r.codebooks} for r in self.ranges]
-        return json.dumps({"size": self.size, "specials": list(self.specials), "ranges": ranges},
-                          indent=1) + "\n"
+        ranges = [
+            {"codec": r.codec, "start": r.start, "entries": r.entries, "codebooks": r.codebooks}
+            for r in self.ranges
+        ]
+        return (
+            json.dumps(
+                {"size": self.size, "specials": list(self.specials), "ranges": ranges}, indent=1
+            )
+            + "\n"
+        )

@@ -84,9 +84,7 @@ def _stance(timeline: Timeline, second: int, user: bool, assistant: list[Say]) -
 
 def _note(stance: Stance, heard: HeardWords, timeline: Timeline, second: int) -> str:
     """One line: what the words heard so far amount to, and what the agent does."""
-    typed = [
-        e for e in timeline.world if isinstance(e, TypedInput) and int(e.revealed_s) == second
-    ]
+    typed = [e for e in timeline.world if isinstance(e, TypedInput) and int(e.revealed_s) == second]
     parts = [f"{e.kind.replace('_', ' ')} arrives" for e in typed]
     if heard:
         event, _, word = heard[-1]
@@ -123,6 +121,4 @@ def _evidence(timeline: Timeline, second: int, heard: HeardWords) -> tuple[Evide
 def _frame(camera: str, fps: float, second: int) -> Evidence:
     """The first frame of the second: the one that a block of one second shows."""
     index = math.ceil(second * fps)
-    return Evidence(
-        event=f"look.{camera}", frame_index=index, revealed_s=round(index / fps, 6)
-    )
+    return Evidence(event=f"look.{camera}", frame_index=index, revealed_s=round(index / fps, 6))

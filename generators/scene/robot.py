@@ -52,7 +52,9 @@ def plan_robot(record: Trajectory, config: Config) -> Scene:
         task=record.instruction,
         embodiment=record.robot_type,
         assistant_voice=assistant_voice(record.language, config.seed),
-        behaviours=("act_on_instruction", "speak_while_acting") if phrases else ("act_on_instruction",),
+        behaviours=("act_on_instruction", "speak_while_acting")
+        if phrases
+        else ("act_on_instruction",),
         events=tuple(events),
     )
 

@@ -93,11 +93,15 @@ def npy_bytes(array: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-def pack(kind: str, type_: str, version: int, settings: Mapping[str, Any],
-         parts: Mapping[str, bytes]) -> dict[str, bytes]:
+def pack(
+    kind: str, type_: str, version: int, settings: Mapping[str, Any], parts: Mapping[str, bytes]
+) -> dict[str, bytes]:
     """The files of a codec: its parts and the manifest that pins them."""
     manifest: dict[str, Any] = {
-        "kind": kind, "type": type_, "version": version, "settings": dict(settings),
+        "kind": kind,
+        "type": type_,
+        "version": version,
+        "settings": dict(settings),
         "files": {name: _digest(data) for name, data in sorted(parts.items())},
     }
     manifest["hash"] = _digest(_canonical(manifest))
@@ -105,8 +109,7 @@ def pack(kind: str, type_: str, version: int, settings: Mapping[str, Any],
     return {MANIFEST: text.encode(), **dict(sorted(parts.items()))}
 
 
-def unpack(files: Mapping[str, bytes], type_: str, version: int,
-           where: str) -> dict[str, Any]:
+def unpack(files: Mapping[str, bytes], type_: str, version: int, where: str) -> dict[str, Any]:
     """The manifest's settings, after every digest was checked. Raises StrettoError."""
     manifest = _manifest(files, where)
     if manifest["type"] != type_ or manifest["version"] != version:
@@ -140,8 +143,9 @@ def _manifest(files: Mapping[str, bytes], where: str) -> dict[str, Any]:
     return manifest
 
 
-def read_array(files: Mapping[str, bytes], name: str, dtype: str, shape: tuple[int | None, ...],
-               where: str) -> np.ndarray:
+def read_array(
+    files: Mapping[str, bytes], name: str, dtype: str, shape: tuple[int | None, ...], where: str
+) -> np.ndarray:
     """One NPY member of the dtype and shape it must have (None: any length above 0)."""
     try:
         array = np.load(io.BytesIO(files[name]), allow_pickle=False)
@@ -150,11 +154,13 @@ def read_array(files: Mapping[str, bytes], name: str, dtype: str, shape: tuple[i
     if not isinstance(array, np.ndarray):
         raise StrettoError(f"codec file is not one array: {name}", where, FIX)
     fits = array.ndim == len(shape) and all(
-        n > 0 if want is None else n == want for n, want in zip(array.shape, shape, strict=True))
+        n > 0 if want is None else n == want for n, want in zip(array.shape, shape, strict=True)
+    )
     if array.dtype != np.dtype(dtype) or not fits:
         found = f"{array.dtype} {list(array.shape)}"
-        raise StrettoError(f"codec file {name} holds {found}, not {dtype} {list(shape)}", where,
-                           FIX)
+        raise StrettoError(
+            f"codec file {name} holds {found}, not {dtype} {list(shape)}", where, FIX
+        )
     return array
 
 
@@ -175,8 +181,9 @@ def save(codec: Codec, folder: str | Path) -> str:
     if folder.exists() and not folder.is_dir():
         raise StrettoError("a file stands where the codec's folder should be", str(folder))
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
-        raise StrettoError("folder holds other files and no codec", str(folder),
-                           "give --out a new folder")
+        raise StrettoError(
+            "folder holds other files and no codec", str(folder), "give --out a new folder"
+        )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -221,8 +228,11 @@ def read_folder(folder: str | Path) -> dict[str, bytes]:
     return files
 
 
-def load(source: str | Path | Mapping[str, bytes], expect_hash: str | None = None,
-         where: str | None = None) -> Codec:
+def load(
+    source: str | Path | Mapping[str, bytes],
+    expect_hash: str | None = None,
+    where: str | None = None,
+) -> Codec:
     """The codec of a folder, or of files already read from a store (name to bytes).
 
     `expect_hash` is the hash a schema or a corpus pinned. Raises StrettoError when anything is
@@ -234,10 +244,14 @@ def load(source: str | Path | Mapping[str, bytes], expect_hash: str | None = Non
         files, where = read_folder(source), where or str(source)
     manifest = _manifest(files, where)
     if expect_hash and manifest["hash"] != expect_hash:
-        raise StrettoError(f"codec is {manifest['hash']}, not the pinned {expect_hash}", where,
-                           "use the codec that the schema was made with")
+        raise StrettoError(
+            f"codec is {manifest['hash']}, not the pinned {expect_hash}",
+            where,
+            "use the codec that the schema was made with",
+        )
     if manifest["type"] not in TYPES:
-        raise StrettoError(f"unknown codec type {manifest['type']!r}", where,
-                           "known: " + ", ".join(sorted(TYPES)))
+        raise StrettoError(
+            f"unknown codec type {manifest['type']!r}", where, "known: " + ", ".join(sorted(TYPES))
+        )
     module, name = TYPES[manifest["type"]]
     return getattr(importlib.import_module(module), name).from_files(files, where)

@@ -46,8 +46,10 @@ class TextBPE(base.StoredCodec):
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         table = byte_of_char()
-        self._pieces = [bytes(table[c] for c in tokenizer.id_to_token(i) or "")
-                        for i in range(tokenizer.get_vocab_size())]
+        self._pieces = [
+            bytes(table[c] for c in tokenizer.id_to_token(i) or "")
+            for i in range(tokenizer.get_vocab_size())
+        ]
 
     @property
     def size(self) -> int:
@@ -63,8 +65,11 @@ class TextBPE(base.StoredCodec):
         try:
             out = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
         except (TypeError, UnicodeEncodeError) as error:
-            raise StrettoError("text is not Unicode (a lone surrogate)", "text codec",
-                               "repair the text in its source") from error
+            raise StrettoError(
+                "text is not Unicode (a lone surrogate)",
+                "text codec",
+                "repair the text in its source",
+            ) from error
         return [encoding.ids for encoding in out]
 
     def piece(self, token_id: int) -> bytes:
@@ -78,8 +83,9 @@ class TextBPE(base.StoredCodec):
         return b"".join(self.piece(int(i)) for i in ids).decode("utf-8", errors="replace")
 
     def to_files(self) -> dict[str, bytes]:
-        return base.pack(self.kind, "bpe", VERSION, {},
-                         {NAME: self.tokenizer.to_str(pretty=False).encode()})
+        return base.pack(
+            self.kind, "bpe", VERSION, {}, {NAME: self.tokenizer.to_str(pretty=False).encode()}
+        )
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], where: str = "codec") -> TextBPE:
@@ -95,14 +101,19 @@ class TextBPE(base.StoredCodec):
         """Fit on texts; those with lone surrogates are refused, as `encode` would."""
         settings = settings or TextSettings()
         if not 256 <= settings.vocab_size <= 1 << 20:
-            raise StrettoError("vocab_size must be at least 256, one for each byte",
-                               "codec settings, vocab_size")
+            raise StrettoError(
+                "vocab_size must be at least 256, one for each byte", "codec settings, vocab_size"
+            )
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
         trainer = trainers.BpeTrainer(
-            vocab_size=settings.vocab_size, min_frequency=settings.min_frequency,
-            show_progress=False, special_tokens=[], initial_alphabet=sorted(byte_of_char()))
+            vocab_size=settings.vocab_size,
+            min_frequency=settings.min_frequency,
+            show_progress=False,
+            special_tokens=[],
+            initial_alphabet=sorted(byte_of_char()),
+        )
         tokenizer.train_from_iterator((_checked(text) for text in texts), trainer)
         return cls(tokenizer)
 
@@ -111,8 +122,9 @@ def _checked(text: str) -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise StrettoError("text is not Unicode (a lone surrogate)", "fit text",
-                           "repair the text in its source") from error
+        raise StrettoError(
+            "text is not Unicode (a lone surrogate)", "fit text", "repair the text in its source"
+        ) from error
     return text
 
 

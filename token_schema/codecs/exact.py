@@ -19,8 +19,11 @@ def int_table(values: np.ndarray, scale: int) -> np.ndarray:
     """`values * scale` rounded to whole numbers, as float64; refuses a tie that libm could tip."""
     scaled = np.asarray(values, np.float64) * scale
     if np.any(np.abs(scaled - np.floor(scaled) - 0.5) < TIE):
-        raise StrettoError("a table entry lies on a rounding tie", "codec settings",
-                           "change the scale or the rate a little")
+        raise StrettoError(
+            "a table entry lies on a rounding tie",
+            "codec settings",
+            "change the scale or the rate a little",
+        )
     return np.rint(scaled)
 
 
@@ -33,15 +36,20 @@ def nearest(rows: np.ndarray, codebook: np.ndarray, chunk: int = 2048) -> np.nda
     norm2 = np.einsum("dk,dk->k", transposed, transposed)
     out = np.empty(len(rows), np.int32)
     for start in range(0, len(rows), chunk):
-        score = rows[start:start + chunk].astype(np.float64) @ transposed
+        score = rows[start : start + chunk].astype(np.float64) @ transposed
         score *= -2.0
         score += norm2
-        out[start:start + chunk] = score.argmin(axis=1)
+        out[start : start + chunk] = score.argmin(axis=1)
     return out
 
 
-def kmeans(rows: np.ndarray, entries: int, rng: np.random.Generator, iterations: int = 12,
-           zero_entry: bool = False) -> np.ndarray:
+def kmeans(
+    rows: np.ndarray,
+    entries: int,
+    rng: np.random.Generator,
+    iterations: int = 12,
+    zero_entry: bool = False,
+) -> np.ndarray:
     """Integer codebook int32 [entries, D] for integer rows [N, D] (Lloyd, whole-number means).
 
     `zero_entry` holds entry 0 at the zero vector. Clusters that become empty move to the rows
@@ -84,9 +92,9 @@ def _means(rows: np.ndarray, owner: np.ndarray, book: np.ndarray, keep: int) -> 
     empty = np.setdiff1d(np.arange(keep, len(book)), used)
     if len(empty):
         error = ((rows - book[owner]).astype(np.int64) ** 2).sum(axis=1)
-        worst = np.argsort(-error, kind="stable")[:len(empty)]
+        worst = np.argsort(-error, kind="stable")[: len(empty)]
         worst = worst[error[worst] > 0]
-        book[empty[:len(worst)]] = rows[worst]
+        book[empty[: len(worst)]] = rows[worst]
     return book
 
 
@@ -118,7 +126,7 @@ class Reservoir:
     def _shrink(self) -> None:
         rows, keys = np.concatenate(self._rows), np.concatenate(self._keys)
         if len(rows) > self.capacity:
-            stay = np.sort(np.argsort(keys, kind="stable")[:self.capacity])
+            stay = np.sort(np.argsort(keys, kind="stable")[: self.capacity])
             rows, keys = rows[stay], keys[stay]
         self._rows, self._keys, self._held = [rows], [keys], len(rows)
 
@@ -128,4 +136,3 @@ class Reservoir:
             return None
         self._shrink()
         return self._rows[0]
-

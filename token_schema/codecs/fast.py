@@ -54,10 +54,12 @@ class Shape:
 
     def __post_init__(self) -> None:
         whole = isinstance(self.horizon, int) and isinstance(self.scale, int)
-        if not (whole and 1 <= self.horizon <= 512 and self.scale >= 1
-                and self.bound <= MAX_BOUND):
-            raise StrettoError(f"horizon {self.horizon}, scale {self.scale} out of range",
-                               "codec settings", "horizon 1-512, scale 1-400, whole numbers")
+        if not (whole and 1 <= self.horizon <= 512 and self.scale >= 1 and self.bound <= MAX_BOUND):
+            raise StrettoError(
+                f"horizon {self.horizon}, scale {self.scale} out of range",
+                "codec settings",
+                "horizon 1-512, scale 1-400, whole numbers",
+            )
 
     @property
     def bound(self) -> int:
@@ -68,8 +70,13 @@ class Shape:
 @lru_cache(maxsize=64)
 def dct_matrix(steps: int) -> np.ndarray:
     """Orthonormal DCT-II in whole numbers of 2**-16: float64 [steps, steps], frequency by time."""
-    table = [[math.sqrt((2 if k else 1) / steps) * math.cos(math.pi * (2 * t + 1) * k / (2 * steps))
-              for t in range(steps)] for k in range(steps)]
+    table = [
+        [
+            math.sqrt((2 if k else 1) / steps) * math.cos(math.pi * (2 * t + 1) * k / (2 * steps))
+            for t in range(steps)
+        ]
+        for k in range(steps)
+    ]
     return int_table(np.array(table), _DCT)
 
 
@@ -78,8 +85,9 @@ class ActionFAST(base.StoredCodec):
 
     kind = "action"
 
-    def __init__(self, shape: Shape, low: np.ndarray, high: np.ndarray,
-                 tokenizer: Tokenizer) -> None:
+    def __init__(
+        self, shape: Shape, low: np.ndarray, high: np.ndarray, tokenizer: Tokenizer
+    ) -> None:
         """`low`, `high` float64 [D]: what -1 and 1 stand for; equal where nothing moves."""
         self.shape, self.low, self.high, self.tokenizer = shape, low, high, tokenizer
         self._pieces = [tokenizer.id_to_token(i) or "" for i in range(tokenizer.get_vocab_size())]
@@ -116,8 +124,10 @@ class ActionFAST(base.StoredCodec):
         """Rounded DCT coefficients int64 [T, D], frequency by dimension."""
         chunk = np.asarray(chunk, np.float64)
         if chunk.ndim != 2 or chunk.shape[1] != self.dims or not 1 <= len(chunk) <= self.horizon:
-            raise StrettoError(f"action chunk of shape {list(chunk.shape)}, not [1..{self.horizon},"
-                               f" {self.dims}]", "action codec")
+            raise StrettoError(
+                f"action chunk of shape {list(chunk.shape)}, not [1..{self.horizon}, {self.dims}]",
+                "action codec",
+            )
         if not np.isfinite(chunk).all():
             raise StrettoError("action is not a finite number", "action codec")
         span = np.where(self._moves, self.high - self.low, 1.0)
@@ -135,12 +145,16 @@ class ActionFAST(base.StoredCodec):
         StrettoError when the ids do not hold exactly steps * dims coefficients.
         """
         if dims != self.dims or not 1 <= steps <= self.horizon:
-            raise StrettoError(f"cannot decode [{steps}, {dims}]: the codec's chunks are"
-                               f" [1..{self.horizon}, {self.dims}]", "action codec")
+            raise StrettoError(
+                f"cannot decode [{steps}, {dims}]: the codec's chunks are"
+                f" [1..{self.horizon}, {self.dims}]",
+                "action codec",
+            )
         text = "".join(self.piece(int(i)) for i in ids)
         if len(text) != steps * dims:
-            raise StrettoError(f"action ids hold {len(text)} coefficients, not {steps} * {dims}",
-                               "action codec")
+            raise StrettoError(
+                f"action ids hold {len(text)} coefficients, not {steps} * {dims}", "action codec"
+            )
         flat = np.array([ord(c) for c in text]) - _FIRST_CHAR - self.shape.bound
         exact = dct_matrix(steps).T @ flat.reshape(steps, dims).astype(np.float64)
         unit = np.clip(exact / (_DCT * self.shape.scale), -1.0, 1.0)
@@ -150,8 +164,9 @@ class ActionFAST(base.StoredCodec):
     def piece(self, token_id: int) -> str:
         """The coefficients of one id, as characters: its length is how many it holds."""
         if not 0 <= token_id < self.size:
-            raise StrettoError(f"action id {token_id} outside of 0..{self.size - 1}",
-                               "action codec")
+            raise StrettoError(
+                f"action id {token_id} outside of 0..{self.size - 1}", "action codec"
+            )
         return self._pieces[token_id]
 
     def max_error(self, steps: int | None = None) -> np.ndarray:
@@ -171,9 +186,16 @@ class ActionFAST(base.StoredCodec):
     def to_files(self) -> dict[str, bytes]:
         settings = {"horizon": self.shape.horizon, "scale": self.shape.scale}
         ranges = np.stack([self.low, self.high])
-        return base.pack(self.kind, "fast", VERSION, settings, {
-            "range.npy": base.npy_bytes(ranges),
-            NAME: self.tokenizer.to_str(pretty=False).encode()})
+        return base.pack(
+            self.kind,
+            "fast",
+            VERSION,
+            settings,
+            {
+                "range.npy": base.npy_bytes(ranges),
+                NAME: self.tokenizer.to_str(pretty=False).encode(),
+            },
+        )
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], where: str = "codec") -> ActionFAST:
@@ -188,21 +210,29 @@ class ActionFAST(base.StoredCodec):
         return cls(shape, ranges[0], ranges[1], tokenizer)
 
     @classmethod
-    def fit(cls, trajectories: Iterable[np.ndarray],
-            settings: ActionSettings | None = None) -> ActionFAST:
+    def fit(
+        cls, trajectories: Iterable[np.ndarray], settings: ActionSettings | None = None
+    ) -> ActionFAST:
         """Fit on trajectories (or chunks) float [n, D], cut into chunks; memory bounded."""
         settings = settings or ActionSettings()
         shape = Shape(settings.horizon, settings.scale)
         letters = alphabet(shape)
         if settings.vocab_size < len(letters):
-            raise StrettoError(f"vocab_size {settings.vocab_size} is below the {len(letters)}"
-                               " possible coefficients", "codec settings, vocab_size",
-                               "raise vocab_size or lower scale")
+            raise StrettoError(
+                f"vocab_size {settings.vocab_size} is below the {len(letters)}"
+                " possible coefficients",
+                "codec settings, vocab_size",
+                "raise vocab_size or lower scale",
+            )
         chunks, low, high = _sample(trajectories, settings)
         codec = cls(shape, low, high, Tokenizer(models.BPE()))
         texts = (codec._text(codec.coefficients(chunk)) for chunk in chunks)
-        trainer = trainers.BpeTrainer(vocab_size=settings.vocab_size, show_progress=False,
-                                      special_tokens=[], initial_alphabet=letters)
+        trainer = trainers.BpeTrainer(
+            vocab_size=settings.vocab_size,
+            show_progress=False,
+            special_tokens=[],
+            initial_alphabet=letters,
+        )
         codec.tokenizer.train_from_iterator(texts, trainer)
         return cls(shape, low, high, codec.tokenizer)
 
@@ -222,12 +252,13 @@ def _tokenizer(data: bytes) -> Tokenizer:
 def _chunks(trajectory: np.ndarray, horizon: int) -> Iterator[np.ndarray]:
     """Chunks float32 [horizon, D]; the last one holds its last row to the end."""
     for start in range(0, len(trajectory), horizon):
-        part = trajectory[start:start + horizon]
+        part = trajectory[start : start + horizon]
         yield np.concatenate([part, np.repeat(part[-1:], horizon - len(part), axis=0)])
 
 
-def _sample(trajectories: Iterable[np.ndarray],
-            settings: ActionSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _sample(
+    trajectories: Iterable[np.ndarray], settings: ActionSettings
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sampled chunks [n, horizon, D] and the range [D] of each dimension."""
     rng = draws.rng(settings.seed, "fit", "action", "sample")
     keep: Reservoir | None = None
@@ -244,13 +275,13 @@ def _sample(trajectories: Iterable[np.ndarray],
         keep.add(np.stack(list(_chunks(rows, settings.horizon))))
     chunks = keep.rows() if keep else None
     if chunks is None:
-        raise StrettoError("no action to fit the action codec on", "fit action",
-                           "give a corpus with trajectories")
+        raise StrettoError(
+            "no action to fit the action codec on", "fit action", "give a corpus with trajectories"
+        )
     return chunks, *_range(chunks.reshape(-1, chunks.shape[2]), least, most)
 
 
-def _range(rows: np.ndarray, least: np.ndarray,
-           most: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _range(rows: np.ndarray, least: np.ndarray, most: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """1st and 99th percentile, or the whole range of a dimension that moves less often than that.
 
     A gripper that closes in one step of 200 has equal percentiles: scaled by them it would be lost.
@@ -265,8 +296,11 @@ def _rows(trajectory: np.ndarray, index: int, dims: int | None) -> np.ndarray:
     rows = np.asarray(trajectory, np.float32)
     where = f"fit action, trajectory {index}"
     if rows.ndim != 2 or not rows.shape[1] or (dims is not None and rows.shape[1] != dims):
-        raise StrettoError(f"actions of shape {list(rows.shape)}, not [n, {dims or 'D'}]", where,
-                           "fit one codec for each embodiment")
+        raise StrettoError(
+            f"actions of shape {list(rows.shape)}, not [n, {dims or 'D'}]",
+            where,
+            "fit one codec for each embodiment",
+        )
     if not np.isfinite(rows).all():
         raise StrettoError("action is not a finite number", where)
     return rows

@@ -16,8 +16,16 @@ from token_schema.codecs.fast import ActionFAST, ActionSettings
 from token_schema.codecs.patch_vq import ImagePatchVQ, ImageSettings
 from token_schema.codecs.rvq import AudioRVQ, AudioSettings
 
-__all__ = ["ActionSettings", "AudioSettings", "ImageSettings", "TextSettings",
-           "fit_action", "fit_audio", "fit_image", "fit_text"]
+__all__ = [
+    "ActionSettings",
+    "AudioSettings",
+    "ImageSettings",
+    "TextSettings",
+    "fit_action",
+    "fit_audio",
+    "fit_image",
+    "fit_text",
+]
 
 
 def fit_text(texts: Iterable[str], settings: TextSettings | None = None) -> TextBPE:
@@ -35,7 +43,8 @@ def fit_image(frames: Iterable[np.ndarray], settings: ImageSettings | None = Non
     return ImagePatchVQ.fit(frames, settings)
 
 
-def fit_action(trajectories: Iterable[np.ndarray],
-               settings: ActionSettings | None = None) -> ActionFAST:
+def fit_action(
+    trajectories: Iterable[np.ndarray], settings: ActionSettings | None = None
+) -> ActionFAST:
     """FAST of trajectories or chunks float [n, D], one embodiment."""
     return ActionFAST.fit(trajectories, settings)

@@ -27,12 +27,12 @@ def levels_to_pcm(levels: np.ndarray, tables: MelTables) -> np.ndarray:
     out = np.zeros(len(levels) * hop)
     for start in range(0, len(levels), PIECE):
         lead = min(FADE, start)
-        piece = _piece(levels[start - lead:start + PIECE], tables)
+        piece = _piece(levels[start - lead : start + PIECE], tables)
         if lead:
             rise = np.arange(lead * hop) / (lead * hop)
-            piece[:lead * hop] *= rise
-            out[(start - lead) * hop:start * hop] *= 1 - rise
-        out[(start - lead) * hop:(start - lead) * hop + len(piece)] += piece
+            piece[: lead * hop] *= rise
+            out[(start - lead) * hop : start * hop] *= 1 - rise
+        out[(start - lead) * hop : (start - lead) * hop + len(piece)] += piece
     out[np.repeat(~levels.any(axis=1), hop)] = 0
     return np.clip(np.rint(out), -32768, 32767).astype(np.int16)
 
@@ -49,7 +49,7 @@ def _piece(levels: np.ndarray, tables: MelTables) -> np.ndarray:
         magnitude = np.stack([between, magnitude], axis=1).reshape(-1, magnitude.shape[1])
         step //= 2
     signal = _phases(magnitude, hann(spec.n_fft), step)
-    return signal[spec.n_fft - step:][:len(levels) * spec.hop]
+    return signal[spec.n_fft - step :][: len(levels) * spec.hop]
 
 
 def _linear(levels: np.ndarray, tables: MelTables) -> np.ndarray:
@@ -85,7 +85,7 @@ def _overlap(spectrum: np.ndarray, window: np.ndarray, step: int) -> np.ndarray:
     frames = fft.irfft(spectrum, n, axis=1) * window
     total = _add_up(frames, step)
     weight = _add_up(np.broadcast_to(window**2, frames.shape), step)
-    return (total / np.maximum(weight, 0.05))[:(count - 1) * step + n]
+    return (total / np.maximum(weight, 0.05))[: (count - 1) * step + n]
 
 
 def _add_up(frames: np.ndarray, step: int) -> np.ndarray:
@@ -94,6 +94,6 @@ def _add_up(frames: np.ndarray, step: int) -> np.ndarray:
     blocks = -(-n // step)
     out = np.zeros((count + blocks - 1, step))
     for b in range(blocks):
-        piece = frames[:, b * step:(b + 1) * step]
-        out[b:b + count, :piece.shape[1]] += piece
+        piece = frames[:, b * step : (b + 1) * step]
+        out[b : b + count, : piece.shape[1]] += piece
     return out.reshape(-1)

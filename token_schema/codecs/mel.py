@@ -39,20 +39,32 @@ class MelSpec:
     n_mels: int = 40
 
     def __post_init__(self) -> None:
-        whole = all(isinstance(n, int)
-                    for n in (self.sample_rate_hz, self.subframes, self.n_mels))
-        if not (whole and 8000 <= self.sample_rate_hz <= 48000 and 1 <= self.subframes <= 16
-                and 16 <= self.n_mels <= 80 and 1 <= self.rate_hz <= 100):
-            raise StrettoError(f"audio codec settings out of range: {self}", "codec settings",
-                               "8000-48000 Hz, rate 1-100, 1-16 subframes, 16-80 mels")
+        whole = all(isinstance(n, int) for n in (self.sample_rate_hz, self.subframes, self.n_mels))
+        if not (
+            whole
+            and 8000 <= self.sample_rate_hz <= 48000
+            and 1 <= self.subframes <= 16
+            and 16 <= self.n_mels <= 80
+            and 1 <= self.rate_hz <= 100
+        ):
+            raise StrettoError(
+                f"audio codec settings out of range: {self}",
+                "codec settings",
+                "8000-48000 Hz, rate 1-100, 1-16 subframes, 16-80 mels",
+            )
         if self._hop.denominator != 1:
             raise StrettoError(
                 f"{self.sample_rate_hz} Hz does not divide into {self.rate_hz:g} frames a second of"
-                f" {self.subframes} subframes", "codec settings, rate_hz",
-                "rates that fit: " + ", ".join(f"{r:g}" for r in self._fitting()))
+                f" {self.subframes} subframes",
+                "codec settings, rate_hz",
+                "rates that fit: " + ", ".join(f"{r:g}" for r in self._fitting()),
+            )
         if not 64 <= self.hop <= 3000:  # n_fft stays in 256..8192, where every sum is exact
-            raise StrettoError(f"a subframe of {self.hop} samples is out of range",
-                               "codec settings, subframes", "64 to 3000 samples")
+            raise StrettoError(
+                f"a subframe of {self.hop} samples is out of range",
+                "codec settings, subframes",
+                "64 to 3000 samples",
+            )
 
     @property
     def _hop(self) -> Fraction:
@@ -60,8 +72,10 @@ class MelSpec:
 
     def _fitting(self) -> list[float]:
         """The six nearest rates, of those with at most two decimals, that divide the clock."""
-        hops = range(self.sample_rate_hz // (100 * self.subframes) or 1,
-                     self.sample_rate_hz // self.subframes + 1)
+        hops = range(
+            self.sample_rate_hz // (100 * self.subframes) or 1,
+            self.sample_rate_hz // self.subframes + 1,
+        )
         rates = [Fraction(self.sample_rate_hz, hop * self.subframes) for hop in hops]
         short = [float(r) for r in rates if (r * 100).denominator == 1]
         return sorted(sorted(short, key=lambda r: abs(r - self.rate_hz))[:6])
@@ -95,8 +109,7 @@ def mel_weights(spec: MelSpec) -> np.ndarray:
     """Triangles as whole numbers of 1/256: float64 [n_fft // 2 + 1, n_mels], from 60 Hz up."""
     top = min(spec.sample_rate_hz / 2, 8000.0) * 0.97
     low, high = _hz_to_mel(60.0), _hz_to_mel(top)
-    edges = [_mel_to_hz(low + (high - low) * i / (spec.n_mels + 1))
-             for i in range(spec.n_mels + 2)]
+    edges = [_mel_to_hz(low + (high - low) * i / (spec.n_mels + 1)) for i in range(spec.n_mels + 2)]
     bins = np.arange(spec.n_fft // 2 + 1) * spec.sample_rate_hz / spec.n_fft
     out = np.zeros((len(bins), spec.n_mels))
     # a triangle narrower than two bins would miss them all: widened to one bin on each side
@@ -157,10 +170,10 @@ class MelTables:
         hop, n_fft = self.spec.hop, self.spec.n_fft
         count = len(pcm) // hop
         out = np.zeros((count, self.spec.n_mels), np.uint8)
-        padded = np.concatenate([np.zeros(n_fft - hop, np.int16), pcm[:count * hop]])
+        padded = np.concatenate([np.zeros(n_fft - hop, np.int16), pcm[: count * hop]])
         for start in range(0, count, CHUNK):
             end = min(start + CHUNK, count)
-            piece = padded[start * hop:(end - 1) * hop + n_fft]
+            piece = padded[start * hop : (end - 1) * hop + n_fft]
             if piece.any():
                 frames = np.lib.stride_tricks.sliding_window_view(piece, n_fft)[::hop]
                 out[start:end] = self._levels(frames)
@@ -213,17 +226,18 @@ def _fold_stages(n_fft: int) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.nd
     return stages, np.concatenate(bins)
 
 
-def _fold(x: np.ndarray, cos: np.ndarray,
-          sin: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _fold(
+    x: np.ndarray, cos: np.ndarray, sin: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cosine and sine sums of this stage's bins, and the input of the next stage."""
     n = x.shape[1]
     if cos.shape[0] == n:
         return x @ cos, x @ sin, x
     half, quarter = n // 2, n // 4
     odd = x[:, :half] - x[:, half:]
-    mirrored = odd[:, :half - quarter:-1]  # odd[half - i] for i = 1..quarter-1
+    mirrored = odd[:, : half - quarter : -1]  # odd[half - i] for i = 1..quarter-1
     even_part = odd[:, :quarter].copy()
     even_part[:, 1:] -= mirrored
-    odd_part = odd[:, 1:quarter + 1].copy()
+    odd_part = odd[:, 1 : quarter + 1].copy()
     odd_part[:, :-1] += mirrored
     return even_part @ cos, odd_part @ sin, x[:, :half] + x[:, half:]

@@ -47,10 +47,15 @@ class Grid:
 
     def __post_init__(self) -> None:
         whole = isinstance(self.size_px, int) and isinstance(self.patch_px, int)
-        if (not (whole and 1 <= self.patch_px <= self.size_px <= 1024)
-                or self.size_px % self.patch_px):
-            raise StrettoError(f"patch_px {self.patch_px} does not divide size_px {self.size_px}",
-                               "codec settings", "for example size_px 64, patch_px 16")
+        if (
+            not (whole and 1 <= self.patch_px <= self.size_px <= 1024)
+            or self.size_px % self.patch_px
+        ):
+            raise StrettoError(
+                f"patch_px {self.patch_px} does not divide size_px {self.size_px}",
+                "codec settings",
+                "for example size_px 64, patch_px 16",
+            )
 
     @property
     def side(self) -> int:
@@ -81,10 +86,15 @@ def _area(source: int, target: int) -> np.ndarray:
 def resize(frame: np.ndarray, size_px: int) -> np.ndarray:
     """uint8 [size_px, size_px, 3] of uint8 [H, W, 3]: area means, halves rounded up, no crop."""
     frame = np.asarray(frame)
-    if (frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8
-            or not all(1 <= n <= MAX_SIDE for n in frame.shape[:2])):
-        raise StrettoError(f"frame must be uint8 [H, W, 3], not {frame.dtype} {list(frame.shape)}",
-                           "image codec")
+    if (
+        frame.ndim != 3
+        or frame.shape[2] != 3
+        or frame.dtype != np.uint8
+        or not all(1 <= n <= MAX_SIDE for n in frame.shape[:2])
+    ):
+        raise StrettoError(
+            f"frame must be uint8 [H, W, 3], not {frame.dtype} {list(frame.shape)}", "image codec"
+        )
     height, width = frame.shape[:2]
     if height == width == size_px:
         return frame
@@ -136,8 +146,9 @@ class ImagePatchVQ(base.StoredCodec):
 
     def to_files(self) -> dict[str, bytes]:
         settings = {"size_px": self.grid.size_px, "patch_px": self.grid.patch_px}
-        return base.pack(self.kind, "patch_vq", VERSION, settings,
-                         {"codebook.npy": base.npy_bytes(self.book)})
+        return base.pack(
+            self.kind, "patch_vq", VERSION, settings, {"codebook.npy": base.npy_bytes(self.book)}
+        )
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], where: str = "codec") -> ImagePatchVQ:
@@ -147,8 +158,9 @@ class ImagePatchVQ(base.StoredCodec):
         return cls(grid, base.read_array(files, "codebook.npy", "|u1", (None, width), where))
 
     @classmethod
-    def fit(cls, frames: Iterable[np.ndarray],
-            settings: ImageSettings | None = None) -> ImagePatchVQ:
+    def fit(
+        cls, frames: Iterable[np.ndarray], settings: ImageSettings | None = None
+    ) -> ImagePatchVQ:
         """Fit on frames uint8 [H, W, 3] of any sizes, memory bounded."""
         settings = settings or ImageSettings()
         grid = Grid(settings.size_px, settings.patch_px)
@@ -160,8 +172,9 @@ class ImagePatchVQ(base.StoredCodec):
             keep.add(grid.cut(resize(frame, grid.size_px)))
         rows = keep.rows()
         if rows is None:
-            raise StrettoError("no frame to fit the image codec on", "fit image",
-                               "give a corpus with look frames")
+            raise StrettoError(
+                "no frame to fit the image codec on", "fit image", "give a corpus with look frames"
+            )
         rng = draws.rng(settings.seed, "fit", "image", "codebook")
         book = kmeans(rows, settings.entries, rng, settings.iterations)
         return cls(grid, book.astype(np.uint8))

@@ -105,8 +105,9 @@ class AudioRVQ(base.StoredCodec):
         """Mel levels int16 [frames * subframes, n_mels] that the codes stand for."""
         codes = np.asarray(codes)
         if codes.ndim != 2 or codes.shape[1] > self.codebooks:
-            raise StrettoError(f"codes of shape {list(codes.shape)}, not [frames,"
-                               f" {self.codebooks}]", "audio codec")
+            raise StrettoError(
+                f"codes of shape {list(codes.shape)}, not [frames, {self.codebooks}]", "audio codec"
+            )
         if codes.size and not (0 <= codes.min() and codes.max() < self.size):
             raise StrettoError(f"audio code outside of 0..{self.size - 1}", "audio codec")
         total = np.zeros((len(codes), self.books.shape[2]), np.int32)
@@ -119,8 +120,13 @@ class AudioRVQ(base.StoredCodec):
         return np.zeros((frames, self.codebooks), np.int32)
 
     def to_files(self) -> dict[str, bytes]:
-        return base.pack(self.kind, "rvq", VERSION, asdict(self.spec),
-                         {"codebooks.npy": base.npy_bytes(self.books)})
+        return base.pack(
+            self.kind,
+            "rvq",
+            VERSION,
+            asdict(self.spec),
+            {"codebooks.npy": base.npy_bytes(self.books)},
+        )
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], where: str = "codec") -> AudioRVQ:
@@ -134,8 +140,9 @@ class AudioRVQ(base.StoredCodec):
         return cls(spec, books)
 
     @classmethod
-    def fit(cls, waveforms: Iterable[np.ndarray],
-            settings: AudioSettings | None = None) -> AudioRVQ:
+    def fit(
+        cls, waveforms: Iterable[np.ndarray], settings: AudioSettings | None = None
+    ) -> AudioRVQ:
         """Fit on int16 waveforms at the settings' sample rate, memory bounded.
 
         Frames of digital silence are left out: entry 0 has them already.
@@ -150,8 +157,11 @@ class AudioRVQ(base.StoredCodec):
             keep.add(frames[frames.any(axis=1)])
         rows = keep.rows()
         if rows is None:
-            raise StrettoError("no audible frame to fit the audio codec on", "fit audio",
-                               "give a corpus with sound in its listen or speak tracks")
+            raise StrettoError(
+                "no audible frame to fit the audio codec on",
+                "fit audio",
+                "give a corpus with sound in its listen or speak tracks",
+            )
         return cls(settings.mel, _fit_books(rows, settings))
 
 
@@ -159,11 +169,12 @@ def frames_of(pcm: np.ndarray, tables: MelTables) -> np.ndarray:
     """Level frames int16 [n // frame_samples, subframes * n_mels] of int16 samples [n]."""
     pcm = np.asarray(pcm)
     if pcm.ndim != 1 or pcm.dtype != np.int16:
-        raise StrettoError(f"audio must be int16 [n], not {pcm.dtype} {list(pcm.shape)}",
-                           "audio codec")
+        raise StrettoError(
+            f"audio must be int16 [n], not {pcm.dtype} {list(pcm.shape)}", "audio codec"
+        )
     spec = tables.spec
     count = len(pcm) // spec.frame_samples
-    levels = tables.levels(pcm[:count * spec.frame_samples])
+    levels = tables.levels(pcm[: count * spec.frame_samples])
     return levels.reshape(count, spec.subframes * spec.n_mels).astype(np.int16)
 
 
