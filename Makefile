@@ -34,12 +34,12 @@ demo: setup  ## the main job on the example input, then validate, stats, trainin
 	$(BIN)/stretto validate $(OUT)
 	$(BIN)/stretto stats $(OUT)
 	$(BIN)/stretto fit examples/quickstart.yaml $(OUT)
-	$(BIN)/stretto train examples/train_quickstart.yaml --set corpus=$(OUT)
+	$(BIN)/stretto train examples/train_quickstart.yaml --set corpus=$(OUT) --set out=$(OUT)/train
 	$(BIN)/stretto view $(OUT) --out $(OUT)/page.html
 	@echo
 	@echo "corpus      $(OUT)/{train,val}/*.tar  (index.parquet, dataset.json, README.md)"
 	@echo "codecs      $(OUT)/codecs"
-	@echo "training    out/train-quickstart"
+	@echo "training    $(OUT)/train (log.jsonl, report.json, checkpoints)"
 	@echo "page        $(OUT)/page.html  (open it in a browser: it plays)"
 
 test: setup-dev browser  ## every test

@@ -126,7 +126,9 @@ def _text(train: Train, config: Config, name: str) -> tuple[Any, str]:
             yield from (e.text for e in timeline.agent if e.kind in lanes and e.kind != "act")
 
     counted = _Counted(texts())
-    return fit_text(counted, TextSettings()), f"{counted.count} texts"
+    return fit_text(
+        counted, TextSettings(vocab_size=config.codecs.text_vocab)
+    ), f"{counted.count} texts"
 
 
 def _audio(train: Train, config: Config, name: str) -> tuple[Any, str]:
@@ -138,6 +140,7 @@ def _audio(train: Train, config: Config, name: str) -> tuple[Any, str]:
         sample_rate_hz=timeline.listen.sample_rate_hz,
         rate_hz=lanes[0].rate_hz,
         codebooks=max(x.codebooks for x in lanes),
+        entries=config.codecs.audio_entries,
         seed=config.seed,
     )
     rows = train.corpus.rows("train")
@@ -170,7 +173,9 @@ def _image(train: Train, config: Config, name: str) -> tuple[Any, str]:
     counted = _Counted(frames())
     if not _has_cameras(train):
         return None, "no sample has a camera"
-    return fit_image(counted, ImageSettings(seed=config.seed)), f"{counted.count} frames"
+    return fit_image(
+        counted, ImageSettings(entries=config.codecs.image_entries, seed=config.seed)
+    ), f"{counted.count} frames"
 
 
 def _has_cameras(train: Train) -> bool:
@@ -189,5 +194,10 @@ def _action(train: Train, config: Config, subset: str) -> tuple[Any, str]:
     counted = _Counted(
         rows for _, media in train.samples(subset) if (rows := media.act()) is not None
     )
-    settings = ActionSettings(horizon=horizon, seed=config.seed)
+    settings = ActionSettings(
+        horizon=horizon,
+        scale=config.codecs.action_scale,
+        vocab_size=config.codecs.action_vocab,
+        seed=config.seed,
+    )
     return fit_action(counted, settings), f"{counted.count} episodes, {horizon} steps a chunk"

@@ -17,6 +17,7 @@ from schemas.sample import Rejection
 
 SHOWN_REJECTIONS = 20
 
+
 def run(
     config: str,
     out: str,

@@ -32,7 +32,7 @@ def index_table(store: Store) -> pa.Table:
     """`index.parquet`: one row a sample."""
     data = _bytes(store, "index.parquet")
     try:
-        return pq.read_table(io.BytesIO(data))
+        return pq.read_table(io.BytesIO(data), use_threads=False)
     except (pa.ArrowInvalid, OSError) as error:
         raise StrettoError(
             f"not a parquet file: {error}", "index.parquet", "run `stretto generate` again"

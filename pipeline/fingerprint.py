@@ -2,7 +2,7 @@
 
 The same fingerprint means the same bytes, so a run continues a folder only when it matches. Paths
 count as they are written in the config, never as absolute places. Left out, because no shard
-depends on them: `schema` (shards are schema-free) and `speech.cache` (where speech is kept).
+depends on them: `schema` and `codecs` (shards are schema-free) and `speech.cache` (where speech is kept).
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ def resolved(config: Config) -> dict[str, Any]:
     """The config with all defaults, as JSON values, without what shapes no byte."""
     data = config.model_dump(mode="json", by_alias=True)
     data.pop("schema")
+    data.pop("codecs")
     data["speech"].pop("cache")
     return data
 

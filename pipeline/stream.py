@@ -92,7 +92,7 @@ def open_corpus(url: str) -> Corpus:
             "run `stretto generate` first, or again until it is done",
         )
     try:
-        index = pq.read_table(io.BytesIO(store.read_bytes(INDEX)))
+        index = pq.read_table(io.BytesIO(store.read_bytes(INDEX)), use_threads=False)
     except pa.ArrowException as error:
         raise StrettoError(
             f"{INDEX} is unreadable ({error})",

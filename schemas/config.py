@@ -140,6 +140,20 @@ class ChecksConfig(Record):
     vad_share: Rate = 0.05
 
 
+class CodecsConfig(Record):
+    """Sizes of the codecs that `stretto fit` makes. Shards do not depend on them.
+
+    A vocabulary wants data: each id should occur a few hundred times in the train split, or a small
+    model meets ids in the held-out split that it never saw.
+    """
+
+    text_vocab: int = Field(default=2048, ge=300)
+    action_vocab: int = Field(default=1024, ge=64)
+    action_scale: int = Field(default=20, gt=0)
+    audio_entries: int = Field(default=256, ge=2)
+    image_entries: int = Field(default=512, ge=2)
+
+
 class ShardsConfig(Record):
     """Samples a shard, and the share of source groups that goes to `val` and `test`."""
 
@@ -167,6 +181,7 @@ class Config(Record):
     checks: ChecksConfig = ChecksConfig()
     shards: ShardsConfig = ShardsConfig()
     video: VideoConfig = VideoConfig()
+    codecs: CodecsConfig = CodecsConfig()
     schema_name: str = Field(default="ellsa", alias="schema")
 
     @field_validator("sources")
