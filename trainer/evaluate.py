@@ -25,6 +25,8 @@ from trainer.model import Decoder
 from trainer.pack import Compiled
 
 Report = dict[str, Any]
+# other samples whose listen each sample is given: one donor alone says little about few samples
+DONORS = 4
 
 
 @dataclass(frozen=True)
@@ -60,17 +62,20 @@ def evaluate(judge: Judge, held: HeldOut) -> Report:
     }
     heard, decision = judge.language.lane_of("listen"), judge.language.decision
     if heard is not None and decision is not None and len(held.samples) > 1:
-        wrong_samples = shuffled_listen(held.samples, heard)
-        wrong = judge.scores(wrong_samples)
+        donors = range(1, min(DONORS, len(held.samples) - 1) + 1)
+        shuffled = [shuffled_listen(held.samples, heard, n) for n in donors]
+        wrong = [s for samples in shuffled for s in judge.scores(samples)]
+        # every donor is held against the same right answers
+        samples, again = held.samples * len(donors), right * len(donors)
         write = judge.language.lane_of("write")
         report["listen_control"] = {
             "write_loss": {
-                name: _lane_mean(held.samples, scores, write)
-                for name, scores in (("right", right), ("wrong", wrong))
+                name: _lane_mean(samples, scores, write)
+                for name, scores in (("right", again), ("wrong", wrong))
             },
             **{
-                name: {"blocks": d[2], "right": d[0], "wrong": d[1]}
-                for name, d in _decisions(held.samples, right, wrong, decision).items()
+                name: {"blocks": d[2] // len(donors), "right": d[0], "wrong": d[1]}
+                for name, d in _decisions(samples, again, wrong, decision).items()
             },
         }
     return report
@@ -109,8 +114,8 @@ def _lane_mean(samples: list[Compiled], scores: list[Scores], lane: int | None) 
 # ---- shuffled listen ---------------------------------------------------------------------------
 
 
-def shuffled_listen(samples: list[Compiled], lane: int) -> list[Compiled]:
-    """Each sample with the listen blocks of the one after it; past its end, the quiet block.
+def shuffled_listen(samples: list[Compiled], lane: int, shift: int = 1) -> list[Compiled]:
+    """Each sample with the listen blocks of the one `shift` after it; past its end, the quiet block.
 
     The samples stand in the order of (subset, key), so a donor is mostly of the same kind. Block
     lengths stay as they are: where the donor's block has another length, the quiet one is taken.
@@ -119,7 +124,7 @@ def shuffled_listen(samples: list[Compiled], lane: int) -> list[Compiled]:
     quiet = _quiet(blocks)
     out = []
     for i, sample in enumerate(samples):
-        donor, ids = blocks[(i + 1) % len(samples)], sample.ids.copy()
+        donor, ids = blocks[(i + shift) % len(samples)], sample.ids.copy()
         for block, own in blocks[i].items():
             new = donor.get(block, ())
             where = np.flatnonzero((sample.lane == lane) & (sample.block == block))
