@@ -17,7 +17,7 @@ setup-dev: .venv/ready-dev  ## the same, with the test and lint tools
 	$(PYTHON) -m venv .venv
 
 .venv/ready: pyproject.toml constraints.txt | .venv/bin/pip
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,qa]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,qa,ray]'
 	@touch $@
 
 .venv/ready-dev: pyproject.toml constraints.txt | .venv/ready

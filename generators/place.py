@@ -154,7 +154,7 @@ def _plain(plan: Placement, stretches: list[Stretch]) -> int:
     """When the speech can be told from a cough: the end of the first word past PLAIN_AFTER_S."""
     earliest = stretches[0].start + plan.samples(PLAIN_AFTER_S)
     ends = [s.start + w.end_sample for s in stretches for w in s.speech.words]
-    return next((end for end in ends if end >= earliest), stretches[-1].end)
+    return next((end for end in ends if end >= earliest), max(ends, default=stretches[-1].end))
 
 
 def _place_motion(plan: Placement, event: Motion) -> Placed:

@@ -38,6 +38,7 @@ def run(
         with store.lock():
             plan = open_plan(corpus, print_, limit, store)
             _make(store, corpus, plan, runner, address)
+            _show_rejections(store)
             summary = finish(store, corpus, plan)
     except KeyboardInterrupt:
         say("stopped: run the same command again, it resumes")
@@ -89,7 +90,6 @@ def _report(summary: dict[str, Any], store: Store) -> int:
     records = summary["records"]
     print(f"samples      {summary['samples']} in {summary['shards']} shards")
     print(f"hours        {summary['hours']:.3f}")
-    _show_rejections(store)
     stages = ", ".join(f"{n} in {s}" for s, n in summary["quarantined_by_stage"].items())
     print(f"quarantined  {records['quarantined']}{f' ({stages})' if stages else ''}")
     if records["unused"]:

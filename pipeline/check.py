@@ -1,6 +1,6 @@
 """The last stage before a sample is packed: does it keep what the shards promise?
 
-`check(sample, config)` raises StrettoError for a sample that must not be written: tracks of unequal
+`check(sample)` raises StrettoError for a sample that must not be written: tracks of unequal
 length, non-finite actions, an agent event before what it rests on. It measures nothing about
 quality; `stretto stats` and the VAD check do that.
 """
@@ -11,22 +11,31 @@ from importlib.util import find_spec
 
 import numpy as np
 
+from pipeline import vad
 from schemas.config import Config
 from schemas.errors import StrettoError
 from schemas.sample import Sample
 from schemas.timeline import AgentEvent
+from token_schema import load_schema
 
 TOLERANCE_S = 1e-6  # times are rounded to the microsecond
 
 
 def require(config: Config) -> None:
-    """Refuse the run before it starts when a configured check can't run here."""
+    """Refuse the run before it starts when the schema or a configured check can't be had here."""
+    load_schema(config.schema_name)
     if config.checks.vad and find_spec("silero_vad") is None:
         raise StrettoError(
             "silero-vad is not installed, so this check can't run",
             f"{config.name}: checks.vad",
             "pip install 'stretto[qa]', or set `checks: {vad: false}`",
         )
+
+
+def settled(config: Config) -> Config:
+    """The config with its unset checks decided, once for all workers of a run."""
+    checks = config.checks.model_copy(update={"vad": vad.wanted(config)})
+    return config.model_copy(update={"checks": checks})
 
 
 def check(sample: Sample) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -89,6 +90,8 @@ def shaping_versions() -> dict[str, str]:
     import soundfile
 
     found = {name: _version(name) for name in SHAPING}
+    # sentence ends and word characters follow Python's tables
+    found |= {"unicode": unicodedata.unidata_version}
     found |= {"stretto-format": str(PIPELINE_FORMAT), "machine": platform.machine()}
     return found | {"libsndfile": soundfile.__libsndfile_version__}
 

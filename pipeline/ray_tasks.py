@@ -9,7 +9,7 @@ from __future__ import annotations
 import faulthandler
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pipeline.commit import Commit, make_commit
@@ -18,6 +18,7 @@ from pipeline.plan import ShardPlan, shard_records
 from pipeline.stages import Services, Stage, make_shard, open_services
 from pipeline.store import Store, open_store
 from schemas.config import Config
+from schemas.errors import MachineError
 from schemas.records import Dialogue, Trajectory
 from schemas.sample import Rejection
 
@@ -101,11 +102,21 @@ def deadline(limit_s: float) -> Iterator[None]:
             faulthandler.cancel_dump_traceback_later()
 
 
+def _enter(folder: str) -> None:
+    """Relative input paths count from the driver's folder, on every node."""
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise MachineError(
+            f"this node can't enter {folder} ({error.strerror})",
+            fix="mount it on every node, or give absolute input paths and start from /",
+        ) from None
+
+
 def _make(
     job: Job, records: Sequence[Dialogue | Trajectory], stages: Sequence[Stage] | None
 ) -> Part:
-    with suppress(OSError):
-        os.chdir(job.folder)
+    _enter(job.folder)
     config = job.config()
     if job.config_json not in _services:
         _services[job.config_json] = open_services(config)

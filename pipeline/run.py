@@ -57,6 +57,7 @@ def make_missing(
     """Make every shard that has no commit yet and yield its commit as it comes."""
     if runner not in RUNNERS:
         raise StrettoError(f"unknown runner {runner!r}", "--runner", f"use {' or '.join(RUNNERS)}")
+    config = check.settled(config)
     todo = missing(store, plan)
     digest = plan.fingerprint.digest
     if not todo:

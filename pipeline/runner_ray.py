@@ -39,7 +39,11 @@ NODE_TRIES = 5
 def cluster(address: str | None = None, cpus: int | None = None) -> Iterator[None]:
     """Ray on this machine, ended afterwards, or a connection to the cluster at `address`."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    import ray
+    try:
+        import ray
+    except ImportError:
+        fix = "pip install 'stretto[ray]', or use `--runner local`"
+        raise StrettoError("ray is not installed here", "--runner ray", fix) from None
 
     if ray.is_initialized():  # the caller's own: not ours to end
         yield

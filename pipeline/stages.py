@@ -23,7 +23,7 @@ from pipeline.check import check
 from pipeline.pack import Packed, pack
 from pipeline.vad import Vad
 from schemas.config import Config
-from schemas.errors import StrettoError
+from schemas.errors import MachineError, StrettoError
 from schemas.records import Dialogue, Trajectory
 from schemas.sample import Rejection, Sample
 from schemas.scene import Scene
@@ -110,6 +110,8 @@ def guarded(name: str, work: Work, step: Callable[[Work], Work]) -> Work:
     """`step(work)`, or the work with the reason why not; its memory is freed."""
     try:
         return step(work)
+    except MachineError:
+        raise
     except StrettoError as error:
         return rejected(work, name, error)
     except Exception as error:
@@ -175,15 +177,16 @@ def _render(work: Work, config: Config) -> Work:
 
 
 def _annotate(work: Work, config: Config) -> Work:
-    from generators.annotate.rules import annotate
+    from generators.annotate import annotate
 
     assert work.sample is not None
-    return replace(work, sample=replace(work.sample, timeline=annotate(work.sample.timeline)))
+    timeline = annotate(work.sample.timeline, config.annotator.backend)
+    return replace(work, sample=replace(work.sample, timeline=timeline))
 
 
 def _check(works: list[Work], config: Config, services: Services) -> list[Work]:
     kept = _CHECK.run(works, config, services)
-    if not vad.wanted(config):
+    if not config.checks.vad:  # unset is decided by the driver: pipeline.check.settled
         return kept
     return [_measured(w, services) if vad.drawn(config, w.record.key) else w for w in kept]
 

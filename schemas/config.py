@@ -11,10 +11,20 @@ import types
 import typing
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from schemas.base import KEY_PATTERN, Record
 from schemas.errors import StrettoError
+
+# a user who goes on resumes 0.05 s before the assistant would speak: below this no pause is left
+MIN_WAIT_S = 0.1
 
 
 class DialogueSource(Record):
@@ -91,6 +101,28 @@ class SourceEntry(Record):
 Rate = typing.Annotated[float, Field(ge=0, le=1)]
 
 
+def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"the low bound {bounds[0]:g} is above the high bound {bounds[1]:g}")
+    return bounds
+
+
+Wait = typing.Annotated[float, Field(ge=0, le=60)]
+Bounds = typing.Annotated[tuple[Wait, Wait], AfterValidator(_rising)]
+RateBounds = typing.Annotated[tuple[Rate, Rate], AfterValidator(_rising)]
+
+
+def _patient(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] < MIN_WAIT_S:
+        raise ValueError(
+            f"the assistant must wait at least {MIN_WAIT_S:g} s, or it talks over pauses"
+        )
+    return bounds
+
+
+Patience = typing.Annotated[Bounds, AfterValidator(_patient)]
+
+
 class SceneConfig(Record):
     """Behaviours and their rates. Times in seconds; defaults from `docs/scenes.md`.
 
@@ -100,16 +132,16 @@ class SceneConfig(Record):
     """
 
     barge_in_rate: Rate = 0.1
-    barge_in_at: tuple[Rate, Rate] = (0.25, 0.75)
+    barge_in_at: RateBounds = (0.25, 0.75)
     barge_in_min_words: int = Field(default=8, gt=0)
-    reaction_s: tuple[float, float] = (0.2, 0.4)
-    fade_s: float = Field(default=0.15, gt=0)
+    reaction_s: Bounds = (0.2, 0.4)
+    fade_s: float = Field(default=0.15, ge=0.001, le=5)
     backchannel_rate: Rate = 0.3
-    reply_gap_s: tuple[float, float] = (0.25, 0.7)
-    patience_s: tuple[float, float] = (1.6, 2.2)
-    speak_lead_s: float = Field(default=0.1, ge=0)
+    reply_gap_s: Patience = (0.25, 0.7)
+    patience_s: Patience = (1.6, 2.2)
+    speak_lead_s: float = Field(default=0.1, ge=0, le=5)
     write_chars_per_s: float = Field(default=24.0, gt=0)
-    start_s: tuple[float, float] = (0.3, 1.0)
+    start_s: Bounds = (0.3, 1.0)
     max_turn_chars: int = Field(default=4000, gt=0)
     max_duration_s: float = Field(default=600.0, gt=0)
 
@@ -160,6 +192,12 @@ class ShardsConfig(Record):
     samples: int = Field(default=64, gt=0)
     val_share: Rate = 0.1
     test_share: Rate = 0.0
+
+    @model_validator(mode="after")
+    def leaves_some_for_train(self) -> ShardsConfig:
+        if self.val_share + self.test_share >= 1:
+            raise ValueError("val_share and test_share leave nothing for train")
+        return self
 
 
 class VideoConfig(Record):

@@ -28,3 +28,10 @@ class StrettoError(Exception):
     def __reduce__(self) -> tuple[type[StrettoError], tuple[str, str | None, str | None]]:
         """Pickle by parts: Ray and multiprocessing carry errors between processes."""
         return (type(self), (self.what, self.where, self.fix))
+
+
+class MachineError(StrettoError):
+    """A fault of the machine (a missing mount, a full disk), not of the record at hand.
+
+    The run stops and can be resumed; nothing is quarantined for it.
+    """

@@ -18,6 +18,7 @@ Role = Literal["user", "assistant", "system", "tool"]
 class Turn(Record):
     """One message. `text` is what is written (and may hold code or tables).
 
+    `tool_calls` is an assistant's calls as JSON text; such a turn may have an empty `text`.
     `say` is the speakable form where the source has one. `interrupts` marks a user turn that barges
     in on the assistant turn before it.
     """
@@ -28,6 +29,7 @@ class Turn(Record):
     think: str | None = None
     speaker: str | None = None
     interrupts: bool = False
+    tool_calls: str | None = None
 
 
 class Dialogue(Record):

@@ -67,7 +67,7 @@ class TextEvent(Record):
 
     kind: Literal["text"] = "text"
     id: str
-    role: Literal["typed", "tool_result", "tool_call", "write"]
+    role: Literal["typed", "tool_result", "tool_call"]
     turn_index: int | None = None
     text: str
     anchor: Anchor

@@ -7,6 +7,7 @@ first sample at which what is heard differs; up to there agent events, speech an
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from generators.sources import read_source
 from schemas.config import Config, DialogueSource, SourceEntry
 from schemas.records import Dialogue, Turn
 from schemas.sample import Sample
-from schemas.timeline import AnyAgentEvent, Say
+from schemas.timeline import AnyAgentEvent, Say, TypedInput
 from token_schema import Tokens, compile_sample, load_schema
 
 LONG = (
@@ -31,7 +32,9 @@ def parting_sample(a: Sample, b: Sample) -> int:
     """The first sample at which the two worlds sound different (or one is over)."""
     n = min(len(a.listen), len(b.listen))
     differ = np.flatnonzero(a.listen[:n] != b.listen[:n])
-    return int(differ[0]) if len(differ) else n
+    heard = int(differ[0]) if len(differ) else n
+    seen_s = first_difference_s(a, b)
+    return min(heard, max(0, math.ceil(seen_s * 16000) - 1)) if seen_s < math.inf else heard
 
 
 def seen_at(event: AnyAgentEvent, t_s: float) -> dict[str, object]:
@@ -128,6 +131,41 @@ def test_a_turn_that_goes_on_or_ends(rate: float) -> None:
         assert t_s > 1.0
     backchannels = [e for e in a.timeline.agent if isinstance(e, Say) and e.behaviour != "turn"]
     assert bool(backchannels) == (rate == 1.0)
+
+
+SYSTEM = Turn(role="system", text="The kitchen closes at nine.")
+TOOL = Turn(role="tool", text='{"tables": 2}')
+ASK = Turn(role="user", text="Is there a table for two?")
+MORE = Turn(role="user", text="By the window, please.")
+YES = Turn(role="assistant", text="Yes, there is one.")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([ASK, YES], [ASK, SYSTEM, YES]),
+        ([ASK, YES], [ASK, TOOL, YES]),
+        ([ASK, TOOL, YES], [ASK, TOOL, MORE, YES]),
+        ([ASK, TOOL, YES], [ASK, TOOL, SYSTEM, YES]),
+        ([ASK, YES], [ASK, MORE, YES]),
+    ],
+)
+def test_what_appears_before_an_answer(one: list[Turn], other: list[Turn]) -> None:
+    """A typed message, a tool's result or more speech comes before the answer was decided."""
+    for n in range(12):
+        a, b = (sample_of(dialogue(*turns, key=f"t-{n}"), config()) for turns in (one, other))
+        t_s = assert_causal(a, b)
+        early = [[e.id for e in s.timeline.agent if e.decided_s <= t_s] for s in (a, b)]
+        assert early[0] == early[1] == []
+
+
+def first_difference_s(a: Sample, b: Sample) -> float:
+    """When the silent part of the worlds (what is typed, what tools answer) first differs."""
+    texts = [
+        {(e.revealed_s, e.text) for e in s.timeline.world if isinstance(e, TypedInput)}
+        for s in (a, b)
+    ]
+    return min((t for t, _ in texts[0] ^ texts[1]), default=math.inf)
 
 
 def test_worlds_of_every_example_dialogue(repo: Path) -> None:

@@ -11,7 +11,7 @@ from generators.scene import plan_scene
 from schemas.errors import StrettoError
 from schemas.records import Turn
 from schemas.sample import Sample
-from schemas.timeline import Hear, Say, TypedInput, Write
+from schemas.timeline import Hear, Say, ToolCall, TypedInput, Write
 
 TALK = (
     "Good morning, I am looking for a birthday present, something for my sister, who likes to cook.",
@@ -147,7 +147,7 @@ def test_other_languages(language: str) -> None:
 
 
 def test_bad_turns_are_refused_in_one_line() -> None:
-    with pytest.raises(StrettoError, match="turn 0 has 5,000 characters"):
+    with pytest.raises(StrettoError, match="turn 1 has 5,000 characters"):
         plan_scene(dialogue("a " * 2500, "Yes."), config())
     with pytest.raises(StrettoError, match="nothing that can be spoken"):
         plan_scene(dialogue("...", "🙂"), config())
@@ -169,6 +169,54 @@ def test_nothing_begins_after_a_cut(at: float) -> None:
     assert say.cut_s is not None
     assert not sample.speak[round(say.pieces[-1].end_s * 16000) :].any()
     assert all(p.start_s < say.cut_s for p in say.pieces)
+
+
+@pytest.mark.parametrize("n", range(10))
+def test_a_barge_in_of_one_short_word(n: int) -> None:
+    """Shorter than what tells speech from a cough: it is plain when its last word has ended."""
+    long = "There are seven of them. Each has a name of its own. I will tell you all of them now."
+    turns = [
+        Turn(role="user", text="How many?"),
+        Turn(role="assistant", text=long),
+        Turn(role="user", text="A.", interrupts=True),
+        Turn(role="assistant", text="Fine."),
+    ]
+    timeline = sample_of(dialogue(*turns, key=f"t-{n}"), config()).timeline
+    [cut] = [e for e in timeline.agent if isinstance(e, Say) and e.cut_s is not None]
+    [heard] = [e for e in timeline.world if e.id == "u002"]
+    assert isinstance(heard, Hear) and heard.plain_s == heard.words[-1].end_s
+    assert cut.cut_by is not None and cut.cut_by.revealed_s == heard.plain_s
+
+
+def test_tool_calls_are_agent_events() -> None:
+    record = dialogue(
+        Turn(role="user", text="Is there a train at nine?"),
+        Turn(role="assistant", text="", tool_calls='[{"name": "trains"}]'),
+        Turn(role="tool", text='["09:05"]'),
+        Turn(role="assistant", text="At five past nine."),
+    )
+    timeline = sample_of(record, config()).timeline
+    [call] = [e for e in timeline.agent if isinstance(e, ToolCall)]
+    [result] = [e for e in timeline.world if isinstance(e, TypedInput)]
+    [say] = [e for e in timeline.agent if isinstance(e, Say)]
+    assert call.evidence[0].event == "u000" and call.evidence[0].revealed_s <= call.decided_s
+    assert call.start_s < result.start_s < say.decided_s
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"reply_gap_s": [-1, 0]},
+        {"reply_gap_s": [0, 0.05]},
+        {"patience_s": [0, 0]},
+        {"barge_in_at": [0.9, 0.1]},
+        {"start_s": [2, 1]},
+        {"fade_s": 0},
+    ],
+)
+def test_impossible_times_are_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(StrettoError, match=next(iter(bad))):
+        config(**bad)
 
 
 def test_a_fade_is_linear_and_ends_in_silence() -> None:

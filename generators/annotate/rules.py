@@ -119,6 +119,6 @@ def _evidence(timeline: Timeline, second: int, heard: HeardWords) -> tuple[Evide
 
 
 def _frame(camera: str, fps: float, second: int) -> Evidence:
-    """The first frame of the second: the one that a block of one second shows."""
-    index = math.ceil(second * fps)
+    """The frame shown as the second begins: the one that a block of one second shows."""
+    index = math.floor(second * fps + 1e-6)
     return Evidence(event=f"look.{camera}", frame_index=index, revealed_s=round(index / fps, 6))

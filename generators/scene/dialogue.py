@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from generators.scene.backchannel import backchannel_after
-from generators.scene.timing import Timing
+from generators.scene.timing import RESUME_MARGIN_S, Timing
 from generators.scene.voices import assistant_voice, user_voice
 from generators.speakable import speakable
 from generators.text_split import clauses, is_complete, sentences
@@ -18,9 +18,8 @@ from schemas.errors import StrettoError
 from schemas.records import Dialogue, Turn
 from schemas.scene import Anchor, Scene, SceneEvent, Span, TextEvent, Utterance
 
-# Below the shortest wait of the assistant (`reply_gap_s`), so a sample that ends on the user's words
-# an answer could have begun.
-UNANSWERED_TAIL_S = 0.2
+# how long after what came before it a typed message or a tool's result appears
+TEXT_DELAY_S = 0.3
 # a sentence of more words is spoken in clauses, with a pause between them
 CLAUSE_WORDS = 8
 
@@ -53,8 +52,8 @@ def plan_dialogue(record: Dialogue, config: Config) -> Scene:
     plan = _Plan(record, config, Timing(config, record.key))
     for index, turn in enumerate(record.turns[opening:], start=opening):
         _add_turn(plan, index, turn)
-    last = plan.last_utterance
-    answered = last is None or last.speaker == "assistant"
+    # a sample that ends on the world's side ends before an answer could have begun
+    answered = _answer_gap_s(plan) is None
     return Scene(
         key=record.key,
         subset="dialogue",
@@ -62,7 +61,7 @@ def plan_dialogue(record: Dialogue, config: Config) -> Scene:
         system="\n".join(t.text for t in record.turns[:opening]),
         assistant_voice=assistant_voice(record.language, config.seed),
         behaviours=tuple(sorted(plan.behaviours)),
-        tail_s=0.5 if answered else UNANSWERED_TAIL_S,
+        tail_s=0.5 if answered else config.scene.reply_gap_s[0] - RESUME_MARGIN_S,
         events=tuple(plan.events),
     )
 
@@ -78,7 +77,7 @@ def _check(record: Dialogue, config: Config) -> None:
     for index, turn in enumerate(record.turns):
         if len(turn.text) > limit:
             raise StrettoError(
-                f"turn {index} has {len(turn.text):,} characters, more than {limit:,}",
+                f"turn {index + 1} has {len(turn.text):,} characters, more than {limit:,}",
                 fix="split the turn or raise `scene.max_turn_chars`",
             )
 
@@ -94,7 +93,9 @@ def _add_turn(plan: _Plan, index: int, turn: Turn) -> None:
 
 def _add_text(plan: _Plan, index: int, turn: Turn) -> None:
     """A tool's result, or a system message in mid-conversation: it appears, nobody speaks it."""
-    anchor = Anchor(of=plan.last.id, edge="settled", offset_s=0.3) if plan.last else Anchor()
+    gap_s = _answer_gap_s(plan)
+    delay_s = TEXT_DELAY_S if gap_s is None else min(TEXT_DELAY_S, gap_s - RESUME_MARGIN_S)
+    anchor = Anchor(of=plan.last.id, edge="settled", offset_s=delay_s) if plan.last else Anchor()
     event = TextEvent(
         id=f"w{index:03d}",
         role="tool_result" if turn.role == "tool" else "typed",
@@ -159,6 +160,9 @@ def _user_anchor(plan: _Plan, event_id: str, barges_in: bool) -> Anchor:
         # the same person goes on: before the assistant would have answered
         stretch, complete = _last_stretch(last)
         return Anchor(of=last.id, offset_s=plan.timing.user_pause_s(stretch, complete))
+    if (gap_s := _answer_gap_s(plan)) is not None:
+        offset_s = max(0.0, plan.timing.user_offset_s(event_id))
+        return Anchor(of=last.id, offset_s=min(offset_s, gap_s - RESUME_MARGIN_S))
     return Anchor(of=last.id, edge="settled", offset_s=plan.timing.user_offset_s(event_id))
 
 
@@ -185,6 +189,29 @@ def _add_backchannels(plan: _Plan, utterance: Utterance) -> None:
 
 
 def _add_assistant(plan: _Plan, index: int, turn: Turn) -> None:
+    if turn.text.strip() or turn.say:
+        _add_reply(plan, index, turn)
+    if turn.tool_calls:
+        _add_call(plan, index, turn.tool_calls)
+
+
+def _add_call(plan: _Plan, index: int, calls: str) -> None:
+    """A call of a tool, decided like a reply and made at once."""
+    event_id = f"c{index:03d}"
+    _, anchor = _reply_anchor(plan, event_id)
+    plan.add(
+        TextEvent(
+            id=event_id,
+            role="tool_call",
+            turn_index=index,
+            text=calls,
+            anchor=anchor,
+            evidence=plan.evidence,
+        )
+    )
+
+
+def _add_reply(plan: _Plan, index: int, turn: Turn) -> None:
     event_id, language = f"a{index:03d}", plan.record.language
     text = _spoken(turn, language, index)
     gap_s, anchor = _reply_anchor(plan, event_id)
@@ -213,13 +240,27 @@ def _reply_anchor(plan: _Plan, event_id: str) -> tuple[float, Anchor]:
     if last is None:
         start_s = timing.between(event_id, "start", scene.start_s)
         return start_s, Anchor(offset_s=start_s)
-    if isinstance(last, Utterance) and last.speaker == "user":
-        gap_s = timing.reply_gap_s(*_last_stretch(last)) + scene.speak_lead_s
-    elif isinstance(last, Utterance):
+    answer_gap_s = _answer_gap_s(plan)
+    if answer_gap_s is None:
         gap_s = timing.sentence_pause_s(event_id)
     else:
-        gap_s = timing.between(event_id, "gap", scene.reply_gap_s) + scene.speak_lead_s
+        gap_s = answer_gap_s + scene.speak_lead_s
     return gap_s, Anchor(of=last.id, offset_s=round(gap_s, 6))
+
+
+def _answer_gap_s(plan: _Plan) -> float | None:
+    """How long after the last event the assistant would answer it; None where it has the floor.
+
+    Drawn under that event's id: whatever the world does next comes before it (see timing.py).
+    """
+    last = plan.last
+    if isinstance(last, Utterance):
+        return (
+            None if last.speaker == "assistant" else plan.timing.reply_gap_s(*_last_stretch(last))
+        )
+    if last is None or last.role == "tool_call":
+        return None
+    return plan.timing.between(last.id, "gap", plan.config.scene.reply_gap_s)
 
 
 def _reply_spans(plan: _Plan, event_id: str, text: str) -> tuple[Span, ...]:
@@ -237,7 +278,7 @@ def _spoken(turn: Turn, language: str, index: int) -> str:
     text = turn.say if turn.say is not None else speakable(turn.text, language)
     if not text.strip():
         raise StrettoError(
-            f"turn {index} ({turn.role}) has nothing that can be spoken",
+            f"turn {index + 1} ({turn.role}) has nothing that can be spoken",
             fix="give it a `say` text or leave the turn out",
         )
     return text

@@ -44,7 +44,8 @@ def plan_robot(record: Trajectory, config: Config) -> Scene:
         after = Anchor(of=motion.id, offset_s=timing.between("a001", "gap", DONE_GAP_S))
         task = _task(record)
         events.append(_say(record, config, "a000", phrases[0], task, before, instruction.id))
-        events.append(_say(record, config, "a001", phrases[1], task, after, motion.id))
+        if record.videos:  # that the motion is over must be seen to be said
+            events.append(_say(record, config, "a001", phrases[1], task, after, motion.id))
     return Scene(
         key=record.key,
         subset=record.subset,

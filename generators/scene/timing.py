@@ -57,7 +57,8 @@ class Timing:
     def user_pause_s(self, stretch_id: str, complete: bool) -> float:
         """The user's pause after a stretch that is not the last of a turn."""
         pause = from_quantiles(self._uniform(stretch_id, "pause"), PROBS, HUMAN_PAUSE_S)
-        return round(min(pause, self.reply_gap_s(stretch_id, complete) - RESUME_MARGIN_S), 6)
+        latest = self.reply_gap_s(stretch_id, complete) - RESUME_MARGIN_S
+        return round(min(pause, latest), 6)
 
     def sentence_pause_s(self, stretch_id: str) -> float:
         """The assistant's pause between two sentences of its reply."""

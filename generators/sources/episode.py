@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from generators.sources import columns
 from generators.sources.clip import decode
 from generators.sources.refusal import Refused
 from schemas import StrettoError, Trajectory
+from schemas.errors import MachineError
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,19 @@ class Episode:
         return decode(video.path, video.start_s, video.frame_count)
 
 
+def _require_file(path: str, where: str) -> None:
+    """A file that the plan found and this machine has not: a missing mount, not a bad record."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        fix = "make it readable on every machine that runs, then run again"
+        raise MachineError(f"{path} can't be read ({error.strerror})", where, fix) from None
+
+
 def open_episode(t: Trajectory) -> Episode:
     """Read the rows of `t`. Raises StrettoError when they are not as planned any more."""
+    for path in (t.rows_path, *(video.path for video in t.videos)):
+        _require_file(path, t.where)
     names = tuple(dict.fromkeys(n for n in (t.action_column, t.state_column) if n))
     try:
         table = columns.read_range(t.rows_path, names, t.row_start, t.row_end)

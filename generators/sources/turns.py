@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -91,8 +92,12 @@ class TurnReader:
             if role == "skip":
                 self.skipped += 1
                 return None
-            text = self._text(required(value, self.fields.text, "text"))
-            return Turn(role=role, text=text, **self._extras(value))  # type: ignore[arg-type]
+            calls = _calls(value) if role == "assistant" else None
+            raw = required(value, self.fields.text, "text")
+            # chat APIs write null where an assistant only calls a tool
+            text = "" if calls and not raw else self._text(raw)
+            extras = self._extras(value) | {"tool_calls": calls}
+            return Turn(role=role, text=text, **extras)  # type: ignore[arg-type]
         except Refused as refused:
             raise Refused(f"turn {number}: {refused.reason}", refused.fix) from None
 
@@ -133,6 +138,12 @@ class TurnReader:
         if not isinstance(text, str):
             raise Refused(f"`{name}` is {kind(text)}, not a text")
         return self.clean(text) if text.strip() else None
+
+
+def _calls(value: dict[str, Any]) -> str | None:
+    """`tool_calls` of a chat message, as JSON text with sorted keys."""
+    calls = value.get("tool_calls")
+    return json.dumps(calls, ensure_ascii=False, sort_keys=True) if calls else None
 
 
 def _part(part: Any) -> str:
