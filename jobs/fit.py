@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from jobs.config_file import load_config
+from pipeline.corpus_files import dataset
 from pipeline.store import Store, open_store
 from pipeline.stream import Corpus, open_corpus
 from schemas.config import Config
@@ -62,6 +63,7 @@ def run(config: str | Config, dir: str, out: str | None = None) -> int:
     checked = load_config(config) if isinstance(config, str) else config
     corpus, schema = open_corpus(dir), load_schema(checked.schema_name)
     train = Train(corpus, schema)
+    _require_own(corpus, checked)
     if not len(corpus.rows("train")):
         raise StrettoError(
             "no sample in the train split",
@@ -78,6 +80,17 @@ def run(config: str | Config, dir: str, out: str | None = None) -> int:
         print(f"{name}: {codec.size} ids, fitted on {on}, hash {codec.hash[:12]}", flush=True)
     print(f"codecs of schema {schema.name} are in {store.shown.rstrip('/')}/{FOLDER}")
     return 0
+
+
+def _require_own(corpus: Corpus, config: Config) -> None:
+    """Another corpus's config would give codecs of other sizes and seeds, without a word."""
+    made_by = dataset(corpus.store).get("name", config.name)
+    if made_by != config.name:
+        raise StrettoError(
+            f"this corpus was made by the config {made_by!r}, not {config.name!r}",
+            corpus.url,
+            "give the config that made it",
+        )
 
 
 def _jobs(train: Train, config: Config) -> Iterator[tuple[str, Any]]:

@@ -16,10 +16,10 @@ from schema_samples import ArrayMedia, codec_set
 from worlds import config, dialogue, sample_of
 
 from generators.sources import read_source
-from schemas.config import Config, DialogueSource, SourceEntry
-from schemas.records import Dialogue, Turn
+from schemas.config import Config, DialogueSource, SourceEntry, TrajectorySource
+from schemas.records import Dialogue, Trajectory, Turn
 from schemas.sample import Sample
-from schemas.timeline import AnyAgentEvent, Say, TypedInput
+from schemas.timeline import Act, AnyAgentEvent, Say, TypedInput
 from token_schema import Tokens, compile_sample, load_schema
 
 LONG = (
@@ -40,6 +40,8 @@ def parting_sample(a: Sample, b: Sample) -> int:
 def seen_at(event: AnyAgentEvent, t_s: float) -> dict[str, object]:
     """All that can be known of an agent event at time t: what is later is not compared."""
     known = event.model_dump(exclude={"end_s", "cut_s", "cut_by", "words", "pieces"})
+    if isinstance(event, Act):  # its extent is a record, not a plan
+        known = {k: v for k, v in known.items() if k not in ("step_count", "planned_end_s")}
     if isinstance(event, Say):
         known["words"] = [w.model_dump() for w in event.words if w.end_s <= t_s]
         known["pieces"] = [p.start_s for p in event.pieces if p.start_s <= t_s]
@@ -192,6 +194,34 @@ def other_worlds(record: Dialogue) -> list[Dialogue]:
         turns[index] = turns[index].model_copy(update={"text": record.turns[users[0]].text})
         worlds.append(record.model_copy(update={"turns": tuple(turns)}))
     return worlds
+
+
+def test_another_outcome_of_a_robot_episode(repo: Path) -> None:
+    """The same instruction and the same start, but the motion is over earlier."""
+    entry = SourceEntry(
+        trajectories=TrajectorySource(path=str(repo / "examples/data/metaworld"), limit=1)
+    )
+    [record] = [r for r in read_source(entry, "robot") if isinstance(r, Trajectory)]
+    steps = record.step_count - 12
+    shorter = record.model_copy(
+        update={
+            "step_count": steps,
+            "row_end": record.row_start + steps,
+            "videos": tuple(v.model_copy(update={"frame_count": steps}) for v in record.videos),
+        }
+    )
+    a, b = (sample_of(r, config()) for r in (record, shorter))
+    [motion] = [e for e in b.timeline.agent if isinstance(e, Act) and e.mode == "trajectory"]
+    parted_s, fps = motion.end_s, record.fps
+    assert a.act is not None and b.act is not None
+    until = round(parted_s * fps)
+    assert np.array_equal(a.act[:until], b.act[:until])
+    events = [
+        [seen_at(e, parted_s) for e in s.timeline.agent if e.decided_s < parted_s] for s in (a, b)
+    ]
+    assert events[0] == events[1] and len(events[0]) >= 4
+    at = round(parted_s * 16000)
+    assert np.array_equal(a.speak[:at], b.speak[:at])
 
 
 def test_a_leak_would_be_found() -> None:

@@ -1,0 +1,67 @@
+"""What the turns planned so far leave behind for the next one, and what both sides need of a turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from generators.scene.timing import Timing
+from generators.speakable import speakable
+from generators.text_split import is_complete
+from schemas.config import Config
+from schemas.errors import StrettoError
+from schemas.records import Dialogue, Turn
+from schemas.scene import SceneEvent, TextEvent, Utterance
+
+
+@dataclass
+class Plan:
+    """What the turns planned so far leave behind for the next one."""
+
+    record: Dialogue
+    config: Config
+    timing: Timing
+    events: list[SceneEvent] = field(default_factory=list)
+    behaviours: set[str] = field(default_factory=set)
+    evidence: tuple[str, ...] = ()
+    last: Utterance | TextEvent | None = None
+
+    def add(self, event: Utterance | TextEvent) -> None:
+        self.events.append(event)
+        self.last = event
+
+    @property
+    def last_utterance(self) -> Utterance | None:
+        return self.last if isinstance(self.last, Utterance) else None
+
+    def answer_gap_s(self) -> float | None:
+        """How long after the last event the assistant would answer it; None where it has the floor.
+
+        Drawn under that event's id: whatever the world does next comes before it (see timing.py).
+        """
+        last = self.last
+        if isinstance(last, Utterance):
+            return (
+                None
+                if last.speaker == "assistant"
+                else self.timing.reply_gap_s(*last_stretch(last))
+            )
+        if last is None or last.role == "tool_call":
+            return None
+        return self.timing.between(last.id, "gap", self.config.scene.reply_gap_s)
+
+
+def spoken(turn: Turn, language: str, index: int) -> str:
+    text = turn.say if turn.say is not None else speakable(turn.text, language)
+    if not text.strip():
+        raise StrettoError(
+            f"turn {index + 1} ({turn.role}) has nothing that can be spoken",
+            fix="give it a `say` text or leave the turn out",
+        )
+    return text
+
+
+def last_stretch(utterance: Utterance) -> tuple[str, bool]:
+    """The id of an utterance's last stretch, and whether its words sound finished."""
+    span = utterance.spans[-1]
+    text = utterance.text[span.char_start : span.char_end]
+    return f"{utterance.id}:{len(utterance.spans) - 1}", is_complete(text, utterance.language)
