@@ -75,7 +75,8 @@ def is_complete(text: str, language: str = "en") -> bool:
     bare = text.rstrip().rstrip(CLOSERS)
     if bare.endswith(("...", "…")) or not bare.endswith(tuple(STOPS + WIDE_STOPS)):
         return False
-    word = _LAST_WORD.search(bare[:-1])
+    # abbreviations are short: 40 characters back is enough, and keeps this linear
+    word = _LAST_WORD.search(bare[-41:-1])
     base = language.replace("_", "-").split("-")[0].lower()
     return not (bare[-1] == "." and word and word[0].lower() in _abbreviations(base))
 

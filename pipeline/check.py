@@ -17,13 +17,20 @@ from schemas.errors import StrettoError
 from schemas.sample import Sample
 from schemas.timeline import AgentEvent
 from token_schema import load_schema
+from token_schema.codecs.rvq import AudioSettings
+from token_schema.models import AudioLane
 
 TOLERANCE_S = 1e-6  # times are rounded to the microsecond
 
 
 def require(config: Config) -> None:
     """Refuse the run before it starts when the schema or a configured check can't be had here."""
-    load_schema(config.schema_name)
+    schema = load_schema(config.schema_name)
+    for lane in schema.lanes:
+        if isinstance(
+            lane, AudioLane
+        ):  # refused here, not by `stretto fit` after the corpus is made
+            AudioSettings(config.speech.sample_rate_hz, lane.rate_hz).mel  # noqa: B018
     if config.checks.vad and find_spec("silero_vad") is None:
         raise StrettoError(
             "silero-vad is not installed, so this check can't run",

@@ -12,6 +12,7 @@ local runner. A GPU stage will be a pool of actors that the shard's task calls.
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -64,6 +65,7 @@ def _connect(ray: Any, address: str | None, cpus: int | None) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join(paths)
         ray.init("local", num_cpus=cpus, include_dashboard=False, **quiet)
         return
+    _require_listener(address)
     try:
         ray.init(address, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -71,6 +73,21 @@ def _connect(ray: Any, address: str | None, cpus: int | None) -> None:
             f"cannot join the Ray cluster: {error}",
             f"--address {address}",
             "check that it runs and that RAY_AUTH_MODE and RAY_AUTH_TOKEN are those of its head",
+        ) from None
+
+
+def _require_listener(address: str) -> None:
+    """Ray itself tries a dead address for minutes: knock first."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return  # "auto" and the like: Ray knows where to look
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise StrettoError(
+            f"nothing answers there ({error.strerror or error})",
+            f"--address {address}",
+            "start a head with `ray start --head`, or leave --address out",
         ) from None
 
 

@@ -109,3 +109,25 @@ def test_a_run_that_cannot_work_is_refused_before_it_starts(
     assert done.returncode == 2
     assert any(part in one_line(done) for part in says.split("|")), done.stderr
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").rglob("*.tar"))
+
+
+def test_a_dead_cluster_is_said_at_once(tmp_path: Path) -> None:
+    bad_corpus(tmp_path)
+    address = ("--runner", "ray", "--address", "127.0.0.1:1")
+    done = stretto(tmp_path, "generate", "c.yaml", "--out", "out", *address)
+    assert done.returncode == 2 and "nothing answers" in one_line(done)
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("schema=nope", "presets: ellsa"),
+        ("speech.sample_rate_hz=22050", "rates that fit"),
+        ("scene.patience_s=[0, 0]", "at least 0.1 s"),
+        ("shards.val_share=1.0", "nothing for train"),
+    ],
+)
+def test_settings_that_cannot_work(tmp_path: Path, setting: str, says: str) -> None:
+    bad_corpus(tmp_path)
+    done = stretto(tmp_path, "generate", "c.yaml", "--out", "out", "--set", setting)
+    assert done.returncode == 2 and says in one_line(done)

@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from test_source_lerobot import FRONT, Made, read, write_info, write_v2, write_v3, write_video
 
-from generators.sources import open_episode
+from generators.sources import open_episode, read_source
 from generators.sources.folder import fill
 from generators.sources.refusal import Refused
 from schemas import Rejection, StrettoError, Trajectory
+from schemas.config import SourceEntry, TrajectorySource
 
 VIDEO = f"videos/chunk-000/{FRONT}/episode_000001.mp4"
 ROWS = "data/chunk-000/episode_000001.parquet"
@@ -172,7 +173,7 @@ def test_bad_lines_of_the_episode_list(tmp_path: Path) -> None:
         "an episode with this",
     ]
     path.write_text("")
-    (empty,) = read(tmp_path)[1:2]  # the camera has no episode, so it is unused first
+    empty = read(tmp_path)[0]
     assert empty.reason == "the file is empty"
 
 
@@ -254,3 +255,17 @@ def test_a_damaged_picture_is_an_error_not_a_shift(tmp_path: Path) -> None:
     with pytest.raises(StrettoError, match="decoded"):
         list(open_episode(got).frames("front"))
     assert json.loads(got.to_json())["step_count"] == 30
+
+
+def test_unreadable_episode_entries_do_not_make_a_set_blind(tmp_path: Path, repo: Path) -> None:
+    """The camera has its file: each episode is refused for its own fault, no camera is unused."""
+    folder = tmp_path / "set"
+    shutil.copytree(repo / "examples/data/metaworld", folder)
+    path = next((folder / "meta/episodes").rglob("*.parquet"))
+    table = pq.read_table(path)
+    name = next(n for n in table.column_names if n.endswith("from_timestamp"))
+    wrong = pa.array([-5.0] * table.num_rows, table.column(name).type)
+    pq.write_table(table.set_column(table.column_names.index(name), name, wrong), path)
+    entry = SourceEntry(trajectories=TrajectorySource(path=str(folder)))
+    found = list(read_source(entry, "x"))
+    assert found and all(isinstance(r, Rejection) and r.status == "quarantined" for r in found)

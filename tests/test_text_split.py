@@ -90,3 +90,9 @@ def test_100_000_characters_take_no_time(bad: str) -> None:
     sentences(text)
     clauses(text, 5)
     assert time.process_time() - begin < 5
+
+
+def test_a_word_without_end_is_judged_at_once() -> None:
+    """It took minutes when the last word was searched for from every place."""
+    assert is_complete("a" * 100_000 + ".")
+    assert not is_complete("a" * 100_000)

@@ -123,6 +123,12 @@ def _check(schema: TokenSchema, where: str) -> None:
     """What no single field shows: names, tokens, order and rates."""
     _check_names(schema, where)
     _check_order(schema, where)
+    if not schema.block or abs(float(schema.block) / schema.clock.block_s - 1) > 1e-6:
+        raise StrettoError(
+            f"a block of {schema.clock.block_s:g} s is no simple fraction of a second",
+            f"{where}: clock.block_s",
+            "write a length such as 1.0, 0.8 or 0.48",
+        )
     audio = [lane for lane in schema.lanes if isinstance(lane, AudioLane)]
     bad = [lane for lane in audio if (exact(lane.rate_hz) * schema.block).denominator != 1]
     if bad:

@@ -11,6 +11,7 @@ from generators.scene.voices import assistant_voice, user_voice
 from generators.text_split import is_complete
 from schemas.config import Config
 from schemas.draws import rng
+from schemas.errors import StrettoError
 from schemas.records import Trajectory
 from schemas.scene import Anchor, Motion, Scene, Span, Utterance
 
@@ -31,6 +32,11 @@ DONE_GAP_S = (0.25, 0.6)
 
 def plan_robot(record: Trajectory, config: Config) -> Scene:
     """The Scene of a robot episode."""
+    if len(record.instruction) > config.scene.max_turn_chars:
+        raise StrettoError(
+            f"the task has {len(record.instruction):,} characters",
+            fix="shorten it or raise `scene.max_turn_chars`",
+        )
     timing = Timing(config, record.key)
     instruction = _instruction(record, config, timing)
     stretch = f"{instruction.id}:{len(instruction.spans) - 1}"

@@ -68,11 +68,17 @@ def _short_names(keys: list[str]) -> dict[str, str]:
 
 
 def _with_files(folder: Folder, keys: tuple[str, ...]) -> set[str]:
-    """The cameras of which at least one episode has a file; stops when all were seen."""
+    """The cameras of which at least one episode has a file; stops when all were seen.
+
+    All of them where no episode could be read: then nothing is known of files, and each episode
+    says its own fault.
+    """
     found: set[str] = set()
+    read = False
     for episode in episodes(folder, keys) if keys else ():
         if isinstance(episode, EpisodeFiles):
+            read = True
             found |= {k for k, v in episode.videos.items() if os.path.isfile(v.path)}
         if len(found) == len(keys):
             break
-    return found
+    return found if read else set(keys)
