@@ -1,1 +1,1 @@
-"""Templates of the data card. `pipeline.card` fills `corpus.md`."""
+"""Card templates (`corpus.md`, filled by `pipeline.card`) and the cards of the example corpora."""

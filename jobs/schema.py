@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.stream import Corpus, open_corpus
+from pipeline.stream import open_corpus
 from schemas.errors import StrettoError
 from schemas.timeline import Hear, Say, Timeline
 from token_schema.codec_set import CodecSet
@@ -55,7 +55,9 @@ def show(schema: str) -> int:
 def explain(schema: str, dir: str, key: str | None = None) -> int:
     """Every id of one sample, block by block."""
     loaded, corpus = load_schema(schema), open_corpus(dir)
-    timeline, media = corpus.read(_row(corpus, key))
+    if not corpus.index.num_rows:
+        raise StrettoError("the corpus has no samples", corpus.url)
+    timeline, media = corpus.read(corpus.find(key) if key else 0)
     codecs = CodecSet.load(corpus.store, loaded)
     tokens = compile_sample(loaded, codecs, timeline, media)
     console = _console()
@@ -67,21 +69,6 @@ def explain(schema: str, dir: str, key: str | None = None) -> int:
 def _console() -> Console:
     console = Console(highlight=False)
     return console if console.is_terminal else Console(width=LOG_WIDTH, highlight=False)
-
-
-def _row(corpus: Corpus, key: str | None) -> int:
-    if key is None:
-        if not corpus.index.num_rows:
-            raise StrettoError("the corpus has no samples", corpus.url)
-        return 0
-    keys = corpus.index.column("key").to_pylist()
-    if key not in keys:
-        raise StrettoError(
-            f"no sample {key!r}",
-            corpus.url,
-            f"the first is {keys[0]}" if keys else "the corpus has no samples",
-        )
-    return keys.index(key)
 
 
 # ---- show --------------------------------------------------------------------------------------

@@ -6,29 +6,38 @@ behaviour and of each language, as many as stay below 14 MB.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs.page import build_page, json_block
 from jobs.page.sample_data import sample_data
 from jobs.page.token_data import token_data
-from pipeline.corpus_files import dataset
+from pipeline.corpus_files import corpus_schema, dataset
 from pipeline.media import MemberMedia
-from pipeline.stream import Corpus, open_corpus, read_members, read_timeline
+from pipeline.stream import Corpus, open_corpus
 from schemas.errors import StrettoError
+from schemas.timeline import Timeline
 from token_schema.codec_set import CodecSet
-from token_schema.language import TokenSchema, load_schema
+from token_schema.language import TokenSchema
 
 MAX_SAMPLES = 8
 MAX_BYTES = 14_000_000
-NO_TOKENS = "run `stretto fit CONFIG DIR` to see tokens"
+NO_TOKENS = "no tokens: run `stretto fit CONFIG DIR` to see them"
 
 
 def run(dir: str, key: str | None, out: str) -> int:
     """Write the page and say where. Exit code 0; StrettoError for an unknown key or no corpus."""
+    if "://" in out:
+        raise StrettoError("the page is written to this machine", out, "give a local path")
     corpus = open_corpus(dir)
-    rows = [find(corpus, key)] if key else pick(corpus.index.to_pylist())
+    rows = [corpus.find(key)] if key else [c["row"] for c in pick(candidates(corpus.index))]
     coder = Coder(corpus)
     samples: list[dict[str, Any]] = []
     size = 0
@@ -40,23 +49,45 @@ def run(dir: str, key: str | None, out: str) -> int:
         samples.append(sample)
     name = dataset(corpus.store).get("name", dir)
     page = build_page(f"{name}: stretto view", summary(name, corpus), samples)
-    path = Path(out)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise StrettoError(f"cannot write ({error.strerror})", out, "give another --out") from None
+    _write(page, Path(out))
+    if coder.reason:
+        print(coder.reason)
     print(f"{out}: {len(samples)} of {corpus.index.num_rows} samples, {len(page) / 1e6:.1f} MB")
     return 0
 
 
-def find(corpus: Corpus, key: str) -> dict[str, Any]:
-    """The index row of `key`."""
-    keys = corpus.index.column("key").to_pylist()
-    if key not in keys:
-        near = [k for k in keys if key in k][:3] or keys[:3]
-        raise StrettoError(f"no sample {key!r}", corpus.url, f"keys are like {', '.join(near)}")
-    return corpus.row(keys.index(key))
+def _write(page: str, path: Path) -> None:
+    """Beside, then renamed: a truncated page would look whole."""
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(page, encoding="utf-8")
+        os.replace(beside, path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        what = f"cannot write ({error.strerror})"
+        raise StrettoError(what, str(path), "give another --out") from None
+
+
+def candidates(index: pa.Table) -> list[dict[str, Any]]:
+    """The rows that `pick` may take: the first ones, and the first of each mix of traits.
+
+    Each has `row`, its number. A million rows as dicts would take 2 GB.
+    """
+    joined = pc.binary_join(index["behaviours"], ",")
+    traits = pa.table(
+        {
+            "subset": index["subset"],
+            "language": index["language"],
+            "behaviours": joined,
+            "row": pa.array(np.arange(index.num_rows)),
+        }
+    )
+    mixes = traits.group_by(["subset", "language", "behaviours"]).aggregate([("row", "min")])
+    numbers = {*mixes["row_min"].to_pylist(), *range(min(2 * MAX_SAMPLES, index.num_rows))}
+    taken = index.take(sorted(numbers)).to_pylist()
+    return [row | {"row": n} for n, row in zip(sorted(numbers), taken, strict=True)]
 
 
 def pick(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -82,7 +113,7 @@ def pick(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def summary(name: str, corpus: Corpus) -> str:
     """The line under the page's title."""
-    hours = sum(corpus.index.column("duration_s").to_pylist()) / 3600
+    hours = (pc.sum(corpus.index["duration_s"]).as_py() or 0.0) / 3600
     return f"{name}: {corpus.index.num_rows} samples, {hours:.2f} hours"
 
 
@@ -96,29 +127,25 @@ class Coder:
         if not list(corpus.store.list("codecs/")):
             return
         try:
-            name = dataset(corpus.store).get("config", {}).get("schema", "ellsa")
-            self.schema = load_schema(name)
+            self.schema = corpus_schema(dataset(corpus.store))
             self.codecs = CodecSet.load(corpus.store, self.schema)
+            self.reason = ""
         except StrettoError as error:
             self.codecs, self.reason = None, f"no tokens: {error}"
 
-    def tokens(self, timeline: Any, media: MemberMedia) -> tuple[dict[str, Any] | None, str]:
+    def tokens(self, timeline: Timeline, media: MemberMedia) -> tuple[dict[str, Any] | None, str]:
         """The page's token data, or None and why."""
         if self.schema is None or self.codecs is None:
             return None, self.reason
         try:
             return token_data(self.schema, self.codecs, timeline, media), ""
         except StrettoError as error:
-            return None, f"no tokens: {error}"
+            self.reason = f"no tokens: {error}"
+            return None, self.reason
 
 
-def one(corpus: Corpus, row: dict[str, Any], coder: Coder) -> dict[str, Any]:
+def one(corpus: Corpus, row: int, coder: Coder) -> dict[str, Any]:
     """The page's data of one sample."""
-    where = f"{row['shard']}: sample {row['key']}"
-    start, end = row["start_byte"], row["end_byte"]
-    members = read_members(
-        corpus.store.read_range(row["shard"], start, end - start), row["key"], where
-    )
-    timeline = read_timeline(members, where)
-    tokens, reason = coder.tokens(timeline, MemberMedia(members, where))
-    return sample_data(row, timeline, members, tokens, reason)
+    timeline, media = corpus.read(row)
+    tokens, reason = coder.tokens(timeline, media)
+    return sample_data(corpus.row(row), timeline, media, tokens, reason)

@@ -7,15 +7,17 @@ corpus gives the same cards.
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import yaml
 
 import data_cards
+from pipeline import card_text
 from pipeline.corpus_files import dataset, index_table, sample_json
 from pipeline.croissant import croissant
 from pipeline.stats import corpus_stats
@@ -26,7 +28,7 @@ from schemas.timeline import Timeline
 TEMPLATE = Path(data_cards.__file__).with_name("corpus.md")
 # Timelines read for the statistics; a larger corpus is drawn from by key
 AT_MOST = 4000
-REASONS = 12
+SPLITS = ("train", "val", "test")
 # the Hub's identifiers; others become `other`
 HUB_LICENCES = {
     name.lower()
@@ -49,12 +51,24 @@ def write_cards(store: Store) -> None:
     """Write README.md and croissant.json beside the shards. Doing it again changes nothing."""
     stats = corpus_stats(store, AT_MOST)
     about = dataset(store)
-    rows = index_table(store).to_pylist()
-    shards = {(row["split"], row["subset"], row["shard"]): None for row in rows}
-    first = {row["subset"]: row for row in reversed(rows)}
-    members = {s: _members(sample_json(store, row)) for s, row in sorted(first.items())}
-    store.write_bytes("README.md", card(stats, about, list(shards), members).encode())
+    index = index_table(store)
+    members = {}
+    for subset in sorted(index["subset"].unique().to_pylist()):
+        first = index.slice(pc.index(index["subset"], subset).as_py(), 1).to_pylist()[0]
+        members[subset] = _members(sample_json(store, first))
+    text = card(stats, about, shards_of(index), members)
+    store.write_bytes("README.md", text.encode())
     store.write_bytes("croissant.json", croissant(store, stats, about).encode())
+
+
+def shards_of(index: pa.Table) -> list[tuple[str, str, str]]:
+    """(split, subset, tar) of every shard; train, val, test."""
+    place = ["split", "subset", "shard"]
+    found = index.group_by(place).aggregate([]).select(place).to_pylist()
+    return sorted(
+        ((row["split"], row["subset"], row["shard"]) for row in found),
+        key=lambda shard: (SPLITS.index(shard[0]), shard[1:]),
+    )
 
 
 def _members(timeline: bytes) -> list[str]:
@@ -67,31 +81,34 @@ def card(
     shards: Sequence[tuple[str, str, str]],
     members: Mapping[str, Sequence[str]],
 ) -> str:
-    """README.md. `shards`: (split, subset, tar) in the order of the index; `members` by subset."""
-    head = front_matter(stats, shards, members)
-    front = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
-    _, subset, shard = shards[0]
+    """README.md. `shards`: (split, subset, tar), see `shards_of`; `members` by subset."""
+    front = _yaml(front_matter(stats, shards, members))
+    split, subset, shard = shards[0]
     config = {k: v for k, v in about.get("config", {}).items() if k != "sources"}
     robot = any(part["steps"] for part in stats["parts"])
     parts = {
         "name": stats["name"],
         "samples": f"{stats['samples']:,}",
         "hours": f"{stats['hours']:.2f}",
-        "parts": _parts(stats),
+        "parts": card_text.parts(stats),
+        "languages": card_text.languages(stats),
         "example_shard": shard,
         "example_subset": subset,
+        "example_split": split,
         "sample_rate": str(config.get("speech", {}).get("sample_rate_hz", "")),
-        "robot_members": ROBOT_MEMBERS if robot else "",
-        "how": _how(about),
+        "robot_members": card_text.ROBOT_MEMBERS if robot else "",
+        "how": card_text.how(about),
         "fingerprint": str(about.get("fingerprint", {}).get("digest", "")),
-        "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
-        "behaviours": _behaviours(stats),
-        "measured": _measured(stats),
+        "config": _yaml(config),
+        "versions": card_text.versions(about),
+        "behaviours": card_text.behaviours(stats),
+        "measured": card_text.measured(stats),
         "human_source": stats["human"]["source"],
-        "statistics": _statistics(stats),
-        "sources": _sources(stats),
-        "rejected": _rejected(stats),
-        "limits": _limits(about, robot),
+        "statistics": card_text.statistics(stats),
+        "truth": card_text.truth(stats),
+        "sources": card_text.sources(stats),
+        "rejected": card_text.rejected(stats),
+        "limits": card_text.limits(about, robot),
     }
     body = re.sub(r"\{\{(\w+)\}\}", lambda m: parts[m[1]], TEMPLATE.read_text("utf-8"))
     return f"---\n{front}---\n\n{body}"
@@ -125,7 +142,7 @@ def front_matter(
                 "config_name": subset,
                 "data_files": [
                     {"split": split, "path": f"{split}/{subset}-*.tar"}
-                    for split in ("train", "val", "test")
+                    for split in SPLITS
                     if (subset, split) in places
                 ],
             }
@@ -150,136 +167,19 @@ def features(members: Sequence[str]) -> list[dict[str, Any]]:
     return columns + [{"name": name, "dtype": "string"} for name in ("__key__", "__url__")]
 
 
+class _Plain(yaml.SafeDumper):
+    """Without anchors and aliases: a person reads this."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _yaml(data: Any) -> str:
+    return yaml.dump(data, Dumper=_Plain, sort_keys=False, allow_unicode=True)
+
+
 def hub_licence(licence: str | None) -> str:
     """`CC0-1.0` as `cc0-1.0`; what the Hub has no name for is `other`, none at all `unknown`."""
     if not licence:
         return "unknown"
     return licence.lower() if licence.lower() in HUB_LICENCES else "other"
-
-
-ROBOT_MEMBERS = """\
-| `KEY.look.CAMERA.mp4` | every frame of a camera, each a key frame |
-| `KEY.act.npy` | float32 [steps, dimensions]: what the robot is told, a row a step |
-| `KEY.state.npy` | float32 [steps, dimensions]: what it feels |
-"""
-
-
-def _parts(stats: dict[str, Any]) -> str:
-    return _table(
-        ("split", "subset", "language", "samples", "hours", "turns", "action steps"),
-        [
-            (
-                p["split"],
-                p["subset"],
-                p["language"],
-                f"{p['samples']:,}",
-                f"{p['hours']:.3f}",
-                f"{p['turns']:,}",
-                f"{p['steps']:,}",
-            )
-            for p in stats["parts"]
-        ],
-    )
-
-
-def _how(about: dict[str, Any]) -> str:
-    config = about.get("config", {})
-    versions = about.get("fingerprint", {}).get("versions", {})
-    speech = config.get("speech", {}).get("backend", "?")
-    listed = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
-    return (
-        f"Each record was planned as a scene (turns, gaps, pauses, barge-ins, backchannels), "
-        f"spoken by `{speech}`, placed on one clock, labelled by the "
-        f"`{config.get('annotator', {}).get('backend', '?')}` annotator and checked. "
-        f"Versions: {_md(listed)}."
-    )
-
-
-def _behaviours(stats: dict[str, Any]) -> str:
-    rows = [(name.replace("_", " "), f"{n:,}") for name, n in stats["behaviours"].items()]
-    return _table(("behaviour", "samples"), rows) if rows else "Plain turns only."
-
-
-def _measured(stats: dict[str, Any]) -> str:
-    if stats["samples_read"] == stats["samples"]:
-        return ""
-    return f"Measured on {stats['samples_read']:,} of the samples, drawn by key. "
-
-
-def _statistics(stats: dict[str, Any]) -> str:
-    taking, human = stats["turn_taking"], stats["human"]
-    rows = []
-    for name, found, people in (
-        ("floor transfer to the user, s", taking["user"]["fto"], human["fto_s"]),
-        ("floor transfer to the assistant, s", taking["assistant"]["fto"], human["fto_s"]),
-        ("pause of the user, s", taking["user"]["pause"], human["pause_s"]),
-        ("pause of the assistant, s", taking["assistant"]["pause"], human["pause_s"]),
-        ("silent after an interruption starts, s", taking["silent_after_interruption_starts"], {}),
-    ):
-        rows.append((name, _quantiles(found["s"]), _quantiles(people)))
-    for name, value, people in (
-        ("both speak, share of time", taking["overlap_frac"], human["overlap_frac"]),
-        ("none speaks, share of time", taking["silent_frac"], human["silent_frac"]),
-        ("floor transfers a minute", taking["transitions_per_min"], human["transitions_per_min"]),
-        (
-            "backchannels a minute of the assistant",
-            taking["assistant"]["backchannels_per_min"],
-            human["backchannels_per_min"],
-        ),
-        ("words a minute of speech, user", stats["words_per_min"]["user"], None),
-        ("words a minute of speech, assistant", stats["words_per_min"]["assistant"], None),
-        ("action steps that idle, share", stats["actions"]["idle_frac"], None),
-    ):
-        rows.append((name, _value(value), _value(people)))
-    return _table(("p10 / p50 / p90, or a share", "this corpus", "people"), rows)
-
-
-def _quantiles(found: dict[str, float] | None) -> str:
-    return " / ".join(f"{found[p]:.2f}" for p in ("p10", "p50", "p90")) if found else "-"
-
-
-def _value(value: float | None) -> str:
-    return "-" if value is None else f"{value:g}"
-
-
-def _sources(stats: dict[str, Any]) -> str:
-    rows = [
-        (s["source"], s["licence"] or "not stated", f"{s['samples']:,}") for s in stats["sources"]
-    ]
-    return _table(("source", "licence", "samples"), rows)
-
-
-def _rejected(stats: dict[str, Any]) -> str:
-    found = stats["rejected"]
-    if not found:
-        return "Every input record is a sample."
-    rows = [(r["status"], r["stage"], r["reason"], f"{r['records']:,}") for r in found[:REASONS]]
-    more = f"\n\nand {len(found) - REASONS} more reasons" if len(found) > REASONS else ""
-    head = "Input records that are not samples (all in `quarantine/`):\n\n"
-    return head + _table(("status", "stage", "reason", "records"), rows) + more
-
-
-def _limits(about: dict[str, Any], robot: bool) -> str:
-    lines = []
-    if about.get("config", {}).get("speech", {}).get("backend") == "espeak":
-        lines.append(
-            "Speech is made by espeak-ng, a formant synthesizer: words and times are exact, the "
-            "voices are not natural. Use it to prove a pipeline, not to ship a voice."
-        )
-    lines.append("Dialogues come from text: hesitations and laughter that no one wrote are absent.")
-    lines.append("Labels follow rules on what had been revealed; no person has checked them.")
-    lines.append("`listen` is clean speech: no room, no noise, no line.")
-    if robot:
-        lines.append("The robot idles while it is told its task; it never speaks of failure.")
-    return "\n".join(f"- {line}" for line in lines)
-
-
-def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [names, ["---"] * len(names), *([_md(cell) for cell in row] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _md(text: str) -> str:
-    """Corpus text in a Markdown table: no markup of its own, one line."""
-    safe = html.escape(" ".join(text.split()), quote=False)
-    return re.sub(r"([\\`*_\[\]|])", r"\\\1", safe)

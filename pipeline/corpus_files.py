@@ -9,8 +9,9 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +20,10 @@ import pyarrow.parquet as pq
 from pipeline.commit import Commit, read_commit
 from pipeline.store import Store
 from schemas.errors import StrettoError
+from token_schema.language import TokenSchema, load_schema
 
+INDEX_FILE = "index.parquet"
+NEEDED = ("key", "split", "subset", "language", "kind", "shard", "start_byte", "end_byte")
 NO_CORPUS = "give the folder that `stretto generate CONFIG --out DIR` has finished"
 
 
@@ -28,26 +32,66 @@ def dataset(store: Store) -> dict[str, Any]:
     return _json(store, "dataset.json")
 
 
-def index_table(store: Store) -> pa.Table:
-    """`index.parquet`: one row a sample."""
-    data = _bytes(store, "index.parquet")
+def corpus_schema(about: Mapping[str, Any]) -> TokenSchema:
+    """The schema that `dataset.json` names. A path there is relative to where `generate` ran."""
+    name = about.get("config", {}).get("schema", "ellsa")
     try:
-        return pq.read_table(io.BytesIO(data), use_threads=False)
-    except (pa.ArrowInvalid, OSError) as error:
+        return load_schema(name)
+    except StrettoError as error:
+        if not str(name).endswith((".yaml", ".yml")) or Path(name).is_file():
+            raise
         raise StrettoError(
-            f"not a parquet file: {error}", "index.parquet", "run `stretto generate` again"
+            f"the corpus's token schema is not at {name}, seen from {Path.cwd()}",
+            "dataset.json: config.schema",
+            "run this in the folder where `stretto generate` ran, or put the schema's file there",
+        ) from error
+
+
+def index_table(store: Store) -> pa.Table:
+    """`index.parquet`: one row a sample, as columns (a million rows as dicts take 2 GB)."""
+    if not store.exists(INDEX_FILE):
+        raise StrettoError(
+            f"no {INDEX_FILE} there, so no finished corpus",
+            store.shown,
+            "run `stretto generate` first, or again until it is done",
+        )
+    try:
+        table = pq.read_table(io.BytesIO(store.read_bytes(INDEX_FILE)), use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise StrettoError(
+            f"{INDEX_FILE} is unreadable ({error})",
+            store.shown,
+            "run `stretto generate` again: it writes the index anew",
         ) from None
+    if lacking := [name for name in NEEDED if name not in table.column_names]:
+        raise StrettoError(f"{INDEX_FILE} lacks column {lacking[0]!r}", store.shown)
+    return table
 
 
-def quarantine(store: Store) -> list[dict[str, Any]]:
+def rows(table: pa.Table, batch_rows: int = 4096) -> Iterator[dict[str, Any]]:
+    """The rows of a table one by one, a few of them in memory."""
+    for batch in table.to_batches(batch_rows):
+        yield from batch.to_pylist()
+
+
+def quarantine(store: Store) -> Iterator[dict[str, Any]]:
     """The rows of `quarantine/*.jsonl`, in the order of the file names."""
-    return [row for name in sorted(store.list("quarantine/")) for row in json_lines(store, name)]
+    for name in sorted(store.list("quarantine/")):
+        yield from json_lines(store, name)
 
 
 def commits(store: Store) -> list[Commit]:
-    """The commit records in the order of their names; an object store answers 16 at a time."""
+    """The commit records in the order of their names, each with its first row only.
+
+    An object store answers 16 at a time.
+    """
     with ThreadPoolExecutor(16) as pool:
-        return list(pool.map(lambda name: read_commit(store, name), sorted(store.list("commits/"))))
+        return list(pool.map(lambda name: _head(store, name), sorted(store.list("commits/"))))
+
+
+def _head(store: Store, name: str) -> Commit:
+    commit = read_commit(store, name)
+    return commit.model_copy(update={"rows": commit.rows[:1], "keys": ()})
 
 
 def json_lines(store: Store, name: str) -> Iterator[dict[str, Any]]:

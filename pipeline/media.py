@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.errors import StrettoError
-from schemas.timeline import Timeline
 
 
 class MemberMedia:
@@ -22,9 +21,12 @@ class MemberMedia:
     def __init__(self, members: Mapping[str, bytes], where: str = "sample") -> None:
         self._members, self._where = members, where
 
-    def timeline(self) -> Timeline:
-        """The sample's JSON member."""
-        return Timeline.model_validate_json(self._member("json"))
+    def member(self, name: str) -> bytes:
+        """The bytes of a member (`listen.flac`). Raises StrettoError with the members there are."""
+        if name not in self._members:
+            known = ", ".join(sorted(self._members))
+            raise StrettoError(f"no member {name}", self._where, f"members here: {known}")
+        return self._members[name]
 
     def listen(self) -> NDArray[np.int16]:
         """int16 [sample_count]."""
@@ -36,9 +38,17 @@ class MemberMedia:
 
     def frames(self, camera: str, indices: Sequence[int]) -> NDArray[np.uint8]:
         """uint8 [len(indices), height, width, 3]; `indices` rise."""
+        from av.error import FFmpegError
+
         from generators.video import decode_mp4
 
-        return decode_mp4(self._member(f"look.{camera}.mp4"), indices)
+        name = f"look.{camera}.mp4"
+        try:
+            return decode_mp4(self.member(name), indices)
+        except FFmpegError as error:
+            raise StrettoError(f"member {name} is not video: {error}", self._where) from None
+        except StrettoError as error:
+            raise StrettoError(error.what, error.where or self._where, error.fix) from None
 
     def act(self) -> NDArray[np.float32] | None:
         """float32 [step_count, dim], or None for a sample without actions."""
@@ -48,16 +58,10 @@ class MemberMedia:
         """float32 [step_count, dim], or None for a sample without states."""
         return self._array("state.npy")
 
-    def _member(self, name: str) -> bytes:
-        if name not in self._members:
-            known = ", ".join(sorted(self._members))
-            raise StrettoError(f"no member {name}", self._where, f"members here: {known}")
-        return self._members[name]
-
     def _audio(self, name: str) -> NDArray[np.int16]:
         import soundfile
 
-        data = self._member(name)
+        data = self.member(name)
         try:
             return soundfile.read(io.BytesIO(data), dtype="int16")[0]
         except soundfile.SoundFileError as error:

@@ -7,24 +7,27 @@ data in a fixed order, without a clock, so the same corpus gives the same text.
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import yaml
 
-from pipeline.corpus_files import dataset, index_table, quarantine, sample_json
+from pipeline.corpus_files import dataset, index_table, quarantine, rows, sample_json
 from pipeline.store import Store
 from pipeline.tally import Tally, hours
 from schemas.draws import digest
 from schemas.timeline import Timeline
 
 READERS = 8
+PART = ("split", "subset", "language")
 
 
 def corpus_stats(store: Store, at_most: int | None = None) -> dict[str, Any]:
@@ -32,22 +35,22 @@ def corpus_stats(store: Store, at_most: int | None = None) -> dict[str, Any]:
 
     Of a larger corpus only `at_most` Timelines are read, drawn by the hash of their keys.
     """
-    index = index_table(store)
-    rejected = quarantine(store)
+    index, about = index_table(store), dataset(store)
     tally = Tally()
-    rows = drawn(index.to_pylist(), at_most)
-    for timeline in timelines(store, rows):
+    taken = drawn(index, at_most)
+    for timeline in timelines(store, taken):
         tally.add(timeline)
+    found = parts(index)
     return {
-        "name": dataset(store).get("name", ""),
+        "name": about.get("name", ""),
         "samples": index.num_rows,
-        "samples_read": len(rows),
-        "hours": hours(index["duration_s"].to_pylist()),
-        "parts": parts(index),
+        "samples_read": taken.num_rows,
+        "hours": hours([pc.sum(index["duration_s"]).as_py() or 0.0]),
+        "parts": found,
         **tally.result(),
         "human": human(),
-        "rejected": rejections(rejected),
-        "vad": dataset(store).get("vad"),
+        "rejected": rejections(quarantine(store)),
+        "vad": about.get("vad"),
     }
 
 
@@ -57,43 +60,42 @@ def human() -> dict[str, Any]:
     return yaml.safe_load(Path(__file__).with_name("human_turn_taking.yaml").read_text("utf-8"))
 
 
-def drawn(rows: list[dict[str, Any]], at_most: int | None) -> list[dict[str, Any]]:
-    """The rows themselves, or the `at_most` of them whose keys hash lowest, in their order."""
-    if at_most is None or len(rows) <= at_most:
-        return rows
-    keys = set(sorted((r["key"] for r in rows), key=digest)[:at_most])
-    return [row for row in rows if row["key"] in keys]
+def drawn(index: pa.Table, at_most: int | None) -> pa.Table:
+    """The index itself, or the `at_most` rows whose keys hash lowest, in their order."""
+    if at_most is None or index.num_rows <= at_most:
+        return index
+    keys = (row["key"] for row in rows(index.select(["key"])))
+    lowest = heapq.nsmallest(at_most, keys, key=digest)
+    return index.filter(pc.is_in(index["key"], value_set=pa.array(lowest, pa.string())))
 
 
-def timelines(store: Store, rows: Sequence[dict[str, Any]]) -> Iterator[Timeline]:
+def timelines(store: Store, index: pa.Table) -> Iterator[Timeline]:
     """Every Timeline in the order of the rows; an object store answers READERS at a time."""
     with ThreadPoolExecutor(READERS) as pool:
-        for first in range(0, len(rows), 64 * READERS):
-            batch = rows[first : first + 64 * READERS]
-            for data in pool.map(lambda row: sample_json(store, row), batch):
+        for batch in index.to_batches(64 * READERS):
+            for data in pool.map(lambda row: sample_json(store, row), batch.to_pylist()):
                 yield Timeline.model_validate_json(data)
 
 
 def parts(index: pa.Table) -> list[dict[str, Any]]:
     """Samples, hours, speech hours and turns of each (split, subset, language)."""
-    found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for row in index.to_pylist():
-        found.setdefault((row["split"], row["subset"], row["language"]), []).append(row)
+    sums = ("duration_s", "user_speech_s", "assistant_speech_s", "turns", "step_count")
+    # one thread: the order of a sum decides its last digit
+    grouped = index.group_by(list(PART), use_threads=False)
+    found = grouped.aggregate([("key", "count"), *((name, "sum") for name in sums)]).to_pylist()
     order = {"train": 0, "val": 1, "test": 2}
     return [
         {
-            "split": split,
-            "subset": subset,
-            "language": language,
-            "samples": len(rows),
-            "hours": hours(r["duration_s"] for r in rows),
-            "user_speech_hours": hours(r["user_speech_s"] for r in rows),
-            "assistant_speech_hours": hours(r["assistant_speech_s"] for r in rows),
-            "turns": sum(r["turns"] for r in rows),
-            "steps": sum(r["step_count"] for r in rows),
+            **{name: row[name] for name in PART},
+            "samples": row["key_count"],
+            "hours": hours([row["duration_s_sum"]]),
+            "user_speech_hours": hours([row["user_speech_s_sum"]]),
+            "assistant_speech_hours": hours([row["assistant_speech_s_sum"]]),
+            "turns": row["turns_sum"],
+            "steps": row["step_count_sum"],
         }
-        for (split, subset, language), rows in sorted(
-            found.items(), key=lambda item: (order.get(item[0][0], 3), item[0])
+        for row in sorted(
+            found, key=lambda r: (order.get(r["split"], 3), *(r[name] for name in PART))
         )
     ]
 

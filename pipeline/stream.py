@@ -21,18 +21,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from pipeline.corpus_files import index_table
 from pipeline.media import MemberMedia
 from pipeline.store import Store, open_store
 from schemas.errors import StrettoError
-from schemas.sample import Media
 from schemas.timeline import Timeline
 
-INDEX = "index.parquet"
-NEEDED = ("key", "split", "subset", "language", "kind", "shard", "start_byte", "end_byte")
 MEMBER = re.compile(r"[a-z0-9_]+(\.[A-Za-z0-9_-]+)*")
 
 
@@ -60,8 +57,10 @@ class Corpus:
             if wanted is not None:
                 keep &= self._equals(column, wanted)
         if languages:
-            tags = self.index.column("language").to_pylist()
-            keep &= np.array([t in languages or t.split("-")[0] in languages for t in tags], bool)
+            tags = [t for t in self.index.column("language").unique().to_pylist() if t]
+            taken = [t for t in tags if t in languages or t.split("-")[0] in languages]
+            match = pc.is_in(self.index.column("language"), value_set=pa.array(taken, pa.string()))
+            keep &= np.asarray(match.to_numpy(zero_copy_only=False), dtype=bool)
         return np.flatnonzero(keep)
 
     def _equals(self, column: str, wanted: str) -> NDArray[np.bool_]:
@@ -72,36 +71,30 @@ class Corpus:
         """One row of the index as a mapping."""
         return self.index.slice(row, 1).to_pylist()[0]
 
-    def read(self, row: int) -> tuple[Timeline, Media]:
+    def read(self, row: int) -> tuple[Timeline, MemberMedia]:
         """The sample of an index row: its Timeline and its media, decoded when asked for."""
         at = self.row(row)
         start, end = at["start_byte"], at["end_byte"]
         where = f"{self.url}/{at['shard']}: sample {at['key']}"
         data = self.store.read_range(at["shard"], start, end - start)
         members = read_members(data, at["key"], where)
-        return read_timeline(members, where), MemberMedia(members)
+        return read_timeline(members, where), MemberMedia(members, where)
+
+    def find(self, key: str) -> int:
+        """The row number of a key. Raises StrettoError that names keys like it."""
+        keys = self.index.column("key")
+        row = pc.index(keys, key).as_py()
+        if row >= 0:
+            return row
+        near = keys.filter(pc.match_substring(keys, key)).slice(0, 3) or keys.slice(0, 3)
+        like = f"keys are like {', '.join(near.to_pylist())}" if len(keys) else None
+        raise StrettoError(f"no sample {key!r}", self.url, like)
 
 
 def open_corpus(url: str) -> Corpus:
     """Open a finished corpus (a folder, s3:// or gs://). Raises StrettoError when it is none."""
     store = open_store(url)
-    if not store.exists(INDEX):
-        raise StrettoError(
-            f"no {INDEX} there, so no finished corpus",
-            store.shown,
-            "run `stretto generate` first, or again until it is done",
-        )
-    try:
-        index = pq.read_table(io.BytesIO(store.read_bytes(INDEX)), use_threads=False)
-    except pa.ArrowException as error:
-        raise StrettoError(
-            f"{INDEX} is unreadable ({error})",
-            store.shown,
-            "run `stretto generate` again: it writes the index anew",
-        ) from None
-    if lacking := [name for name in NEEDED if name not in index.column_names]:
-        raise StrettoError(f"{INDEX} lacks column {lacking[0]!r}", store.shown)
-    return Corpus(store.shown.rstrip("/"), store, index)
+    return Corpus(store.shown.rstrip("/"), store, index_table(store))
 
 
 def read_members(data: bytes, key: str, where: str) -> dict[str, bytes]:

@@ -95,7 +95,7 @@ def tracks(seen: Seen) -> Iterator[str]:
 
 def silence(seen: Seen) -> Iterator[str]:
     """`speak` sounds inside the pieces of `say` and nowhere else; each whole piece sounds."""
-    media = MemberMedia(seen.members)
+    media = MemberMedia(seen.members, seen.where)
     timeline = seen.timeline
     says = [e for e in timeline.agent if isinstance(e, Say)]
     hears = [e for e in timeline.world if isinstance(e, Hear)]

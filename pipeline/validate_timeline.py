@@ -26,6 +26,11 @@ class Seen:
     members: Mapping[str, bytes]
     fade_s: float
 
+    @property
+    def where(self) -> str:
+        """The sample, as errors about its members name it."""
+        return f"sample {self.timeline.key}"
+
 
 # ---- causality -----------------------------------------------------------------------------------
 

@@ -28,8 +28,30 @@ def dialogue(number: int, record_id: str | None = None) -> dict[str, Any]:
     }
 
 
-def write_corpus(folder: Path, records: Sequence[Any], **settings: Any) -> Path:
-    """`dialogues.jsonl` and `corpus.yaml` in `folder`; the config's path. A str is a raw line."""
+def barge_in(record_id: str = "barge") -> dict[str, Any]:
+    """The user breaks into a long reply, which is cut: about ten seconds of sample."""
+    said = (
+        "Take the stairs down, then go left past the old library and cross the square to the bank."
+    )
+    turns = [("user", "How do I get there?"), ("assistant", said), ("user", "Wait, no stairs!")]
+    messages = [{"role": role, "content": text} for role, text in turns]
+    messages[2]["interrupts"] = True  # type: ignore[assignment]
+    return {"id": record_id, "messages": [*messages, {"role": "assistant", "content": "Sorry."}]}
+
+
+def robot_source(folder: Path, episodes: int) -> dict[str, Any]:
+    """A LeRobot folder of two-second episodes (one camera, actions, states), and its source."""
+    from test_source_lerobot import Made, write_v2
+
+    write_v2(folder, [Made(row_count=20) for _ in range(episodes)])
+    return {"trajectories": {"path": str(folder)}}
+
+
+def write_corpus(folder: Path, records: Sequence[Any], robots: int = 0, **settings: Any) -> Path:
+    """`dialogues.jsonl` and `corpus.yaml` in `folder`; the config's path. A str is a raw line.
+
+    `robots` episodes come behind the dialogues.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     lines = [r if isinstance(r, str) else json.dumps(r) for r in records]
     (folder / "dialogues.jsonl").write_text("".join(line + "\n" for line in lines))
@@ -39,6 +61,7 @@ def write_corpus(folder: Path, records: Sequence[Any], **settings: Any) -> Path:
         "sources": [{"dialogues": {"path": str(folder / "dialogues.jsonl")}}],
         "shards": {"samples": 2},
     }
+    config["sources"] += [robot_source(folder / "robots", robots)] if robots else []
     path = folder / "corpus.yaml"
     path.write_text(json.dumps(config | settings))  # JSON is YAML
     return path

@@ -16,17 +16,29 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from s3_server import s3_server
-from small_corpus import command, dialogue, environment, files, generate, objects, write_corpus
+from small_corpus import (
+    REPO,
+    barge_in,
+    command,
+    dialogue,
+    environment,
+    files,
+    generate,
+    objects,
+    write_corpus,
+)
 
 from pipeline.store import open_store
+from pipeline.stream import open_corpus
 
-RECORDS = [dialogue(n) for n in range(8)]
+RECORDS = [*(dialogue(n) for n in range(7)), barge_in()]
+SAMPLES = 9  # and one robot episode
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The config of a corpus of eight short dialogues in shards of two."""
-    return write_corpus(tmp_path_factory.mktemp("corpus"), RECORDS)
+    """Eight short dialogues, a barge-in among them, and a robot episode, in shards of two."""
+    return write_corpus(tmp_path_factory.mktemp("corpus"), RECORDS, robots=1)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +46,7 @@ def clean(corpus: Path) -> dict[str, bytes]:
     """What an undisturbed local run makes of it."""
     done = generate(corpus, corpus.parent / "clean")
     assert done.returncode == 0, done.stderr
-    assert "samples      8" in done.stdout and str(corpus.parent / "clean") in done.stdout
+    assert f"samples      {SAMPLES}" in done.stdout and str(corpus.parent / "clean") in done.stdout
     return files(corpus.parent / "clean")
 
 
@@ -42,20 +54,33 @@ def test_a_corpus_has_all_its_files(clean: dict[str, bytes], tmp_path: Path) -> 
     (tmp_path / "index.parquet").write_bytes(clean["index.parquet"])
     index = pq.read_table(tmp_path / "index.parquet").to_pylist()
     summary = json.loads(clean["dataset.json"])
-    assert len(index) == len({row["key"] for row in index}) == 8 == summary["samples"]
+    assert len(index) == len({row["key"] for row in index}) == SAMPLES == summary["samples"]
     assert {row["split"] for row in index} == {"train", "val"}
     for row in index:
         sample = clean[row["shard"]][row["start_byte"] : row["end_byte"]]
-        assert sample[:100].rstrip(b"\0").decode() == f"{row['key']}.json"
-        assert 1.0 < row["duration_s"] < 20 and row["turns"] == 2
+        first = "act.npy" if row["kind"] == "trajectory" else "json"
+        assert sample[:100].rstrip(b"\0").decode() == f"{row['key']}.{first}"
+        assert 1.0 < row["duration_s"] < 30 and row["turns"] >= 2
         assert 0 < row["user_speech_s"] < row["duration_s"]
     assert summary["records"] == {
-        "input": 8,
-        "planned": 8,
-        "committed": 8,
+        "input": SAMPLES,
+        "planned": SAMPLES,
+        "committed": SAMPLES,
         "quarantined": 0,
         "unused": 0,
     }
+
+
+def test_the_small_corpus_has_what_can_go_wrong(corpus: Path, clean: dict[str, bytes]) -> None:
+    """A cut reply, MP4, actions and states: without them equal bytes would say little."""
+    opened = open_corpus(str(corpus.parent / "clean"))
+    samples = [opened.read(int(row)) for row in opened.rows()]
+    assert any(e.cut_s is not None for timeline, _ in samples for e in timeline.agent)
+    robots = [(t, m) for t, m in samples if t.act is not None]
+    assert len(robots) == 1
+    timeline, media = robots[0]
+    assert media.act() is not None and media.state() is not None
+    assert media.frames(timeline.look[0].camera, [0]).any()
 
 
 def test_a_second_run_changes_nothing(
@@ -77,8 +102,8 @@ def test_ray_gives_the_same_bytes(corpus: Path, clean: dict[str, bytes], tmp_pat
 @pytest.mark.slow
 def test_five_kills_and_a_resume_give_the_same_bytes(tmp_path: Path) -> None:
     """SIGKILL at five random moments: once while planning, then between and inside shards."""
-    records = [dialogue(n) for n in range(16)]
-    config = write_corpus(tmp_path, records, shards={"samples": 1})
+    records = [*(dialogue(n) for n in range(12)), barge_in("barge-a"), barge_in("barge-b")]
+    config = write_corpus(tmp_path, records, robots=2, shards={"samples": 1})
     assert generate(config, tmp_path / "clean").returncode == 0
     out, draw = tmp_path / "killed", random.Random(20261120)
     _kill_after(config, out, "plan/*", draw.uniform(0, 0.05), "local")
@@ -135,9 +160,14 @@ def test_another_schema_needs_no_new_corpus(tmp_path: Path) -> None:
     config = write_corpus(tmp_path, RECORDS[:3])
     assert generate(config, tmp_path / "out").returncode == 0
     tars = {n: d for n, d in files(tmp_path / "out").items() if n.endswith(".tar")}
-    done = generate(config, tmp_path / "out", "--set", "schema=roboego")
+    preset = (REPO / "token_schema" / "presets" / "ellsa.yaml").read_text("utf-8")
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(preset.replace("name: ellsa", "name: mine"), "utf-8")
+    done = generate(config, tmp_path / "out", "--set", f"schema={mine}")
     assert done.returncode == 0, done.stderr
-    assert {n: d for n, d in files(tmp_path / "out").items() if n.endswith(".tar")} == tars
+    made = files(tmp_path / "out")
+    assert {n: d for n, d in made.items() if n.endswith(".tar")} == tars
+    assert json.loads(made["dataset.json"])["config"]["schema"] == str(mine)
 
 
 @pytest.fixture
@@ -224,7 +254,8 @@ def test_no_usable_record_is_refused_before_work(tmp_path: Path) -> None:
 
 def test_dry_run_counts_and_writes_nothing(corpus: Path, tmp_path: Path) -> None:
     done = generate(corpus, tmp_path / "out", "--dry-run", "--limit", "5")
-    assert done.returncode == 0 and "planned      5 records" in done.stdout
+    assert done.returncode == 0
+    assert "planned      6 records" in done.stdout  # five dialogues and the robot episode
     assert not (tmp_path / "out").exists()
 
 

@@ -24,6 +24,7 @@ from pipeline.plan import ShardPlan
 from pipeline.shard import write_tar
 from pipeline.stages import STAGES, Services, Work, each, make_shard, open_services
 from pipeline.store import open_store
+from pipeline.stream import read_timeline
 from schemas.config import ChecksConfig, Config, SourceEntry
 from schemas.errors import StrettoError
 from schemas.records import Dialogue, Trajectory
@@ -77,8 +78,9 @@ def test_packed_media_come_back(
 ) -> None:
     for record in (records[0], episode):
         sample = rendered(record, config, services)
-        media = MemberMedia(pack(sample).members)
-        assert media.timeline() == sample.timeline
+        members = pack(sample).members
+        media = MemberMedia(members)
+        assert read_timeline(members, "here") == sample.timeline
         assert np.array_equal(media.listen(), sample.listen)
         assert np.array_equal(media.speak(), sample.speak)
     acts, states = media.act(), media.state()
@@ -101,6 +103,9 @@ def test_broken_members_are_one_line() -> None:
     np.save(pickled, np.array([object()], dtype=object), allow_pickle=True)
     with pytest.raises(StrettoError, match="not an array"):
         MemberMedia({"act.npy": pickled.getvalue()}).act()
+    film = MemberMedia({"look.front.mp4": b"junk"}, "train/x.tar")
+    with pytest.raises(StrettoError, match=r"train/x.tar: member look.front.mp4 is not video"):
+        film.frames("front", [0])
 
 
 def test_one_record_or_many_gives_the_same_samples(
@@ -193,7 +198,7 @@ def test_a_check_that_cannot_run_refuses_the_run(
         require(wants)
 
 
-def test_vad_measures_beside_the_shards(
+def test_vad_reports_stand_beside_the_shards_and_are_summed(
     records: Records, config: Config, services: Services, tmp_path: Path
 ) -> None:
     pytest.importorskip("silero_vad", reason="silero-vad is absent: the VAD check is not run")
@@ -206,7 +211,11 @@ def test_vad_measures_beside_the_shards(
     make_commit(store, "digest", shard, measured, [])
     found = _vad(store)
     assert found["status"] == "run" and found["samples"] == 4
-    assert found["listen"] > 0.8 and found["speak"] > 0.8
+    # the reports are joined by time; how well the two agree is measured in test_vad.py
+    seconds = [p.report["duration_s"] for p in measured if p.report]
+    for channel in ("listen", "speak"):
+        parts = [p.report[channel] * p.report["duration_s"] for p in measured if p.report]
+        assert found[channel] == pytest.approx(sum(parts) / sum(seconds), abs=1e-4)
     make_commit(store, "digest", shard, [replace(p, report=None) for p in plain], [])
     assert _vad(store) == {"status": "not_run"}
 

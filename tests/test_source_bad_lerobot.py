@@ -268,4 +268,6 @@ def test_unreadable_episode_entries_do_not_make_a_set_blind(tmp_path: Path, repo
     pq.write_table(table.set_column(table.column_names.index(name), name, wrong), path)
     entry = SourceEntry(trajectories=TrajectorySource(path=str(folder)))
     found = list(read_source(entry, "x"))
-    assert found and all(isinstance(r, Rejection) and r.status == "quarantined" for r in found)
+    faults = [r for r in found if isinstance(r, Rejection)]
+    assert found == faults and len([r for r in faults if "from_timestamp" in r.reason]) >= 12
+    assert not any("camera" in r.record_id for r in faults)

@@ -10,6 +10,7 @@ import statistics
 from fnmatch import fnmatch
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -146,13 +147,13 @@ def test_a_text_that_is_cut_half_way_has_half_its_characters() -> None:
 
 
 def test_a_large_corpus_is_drawn_from_by_key() -> None:
-    rows = [{"key": f"k-{i}"} for i in range(100)]
-    some = drawn(rows, 10)
-    assert len(some) == 10 and some == [r for r in rows if r in some]
-    assert drawn(rows[50:] + rows[:50], 10) != [] and {r["key"] for r in some} == {
-        r["key"] for r in drawn(rows[50:] + rows[:50], 10)
-    }
-    assert drawn(rows, None) == rows
+    keys = [f"k-{i}" for i in range(100)]
+    index = pa.table({"key": keys})
+    some = drawn(index, 10)["key"].to_pylist()
+    assert len(some) == 10 and some == [key for key in keys if key in some]
+    turned = drawn(pa.table({"key": keys[50:] + keys[:50]}), 10)["key"].to_pylist()
+    assert turned != some and set(turned) == set(some)
+    assert drawn(index, None) is index
 
 
 # ---- a real corpus -------------------------------------------------------------------------------
@@ -169,6 +170,11 @@ def test_statistics_agree_with_the_index(corpus: Path) -> None:
     assert sum(p["samples"] for p in found["parts"]) == found["samples"] == len(rows)
     assert found["hours"] == pytest.approx(sum(r["duration_s"] for r in rows) / 3600, abs=1e-4)
     assert found["actions"]["steps"] == sum(r["step_count"] for r in rows)
+    for part in found["parts"]:
+        here = [r for r in rows if all(r[n] == part[n] for n in ("split", "subset", "language"))]
+        assert part["samples"] == len(here) and part["turns"] == sum(r["turns"] for r in here)
+        said_s = sum(r["assistant_speech_s"] for r in here)
+        assert part["assistant_speech_hours"] == pytest.approx(said_s / 3600, abs=1e-4)
     for name, n in found["behaviours"].items():
         assert n == sum(name in r["behaviours"] for r in rows)
     assert human()["fto_s"]["p50"] == 0.131
@@ -212,7 +218,9 @@ def test_the_cards_configs_name_every_tar_once(corpus: Path) -> None:
     tars = [str(p.relative_to(corpus)) for p in corpus.rglob("*.tar")]
     assert tars and all(sum(fnmatch(tar, glob) for glob in globs) == 1 for tar in tars)
     assert head["license"] == ["cc0-1.0", "mit"]
-    assert "{{" not in body
+    assert "{{" not in body and "&id" not in front
+    assert 'load_dataset(".", "dialogue", streaming=True)["train"]' in body
+    assert 'WebDataset("train/dialogue-000000.tar"' in body
 
 
 def test_corpus_text_is_no_markup_in_the_card(corpus: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import tarfile
 from itertools import islice
 from pathlib import Path
@@ -44,6 +45,31 @@ def test_rows_filter(root: Path) -> None:
     assert len(german) == 3
     assert len(corpus.rows("train", subset="robot")) == 0
     assert len(corpus.rows(kind="dialogue")) == 12
+    assert len(corpus.rows(languages=["de", "fr"])) == len(corpus.rows(languages=["de"]))
+    assert len(corpus.rows(languages=["xx"])) == 0
+
+
+def test_a_key_is_found_or_like_ones_named(root: Path) -> None:
+    corpus = open_corpus(str(root))
+    key = corpus.row(5)["key"]
+    assert corpus.find(key) == 5
+    with pytest.raises(StrettoError, match=f"no sample '{key[:-1]}'; keys are like .*{key[:-1]}"):
+        corpus.find(key[:-1])
+
+
+def test_a_broken_member_names_its_sample(root: Path, tmp_path: Path) -> None:
+    """The bytes of a FLAC stream are overwritten; the index still fits."""
+    copy = tmp_path / "corpus"
+    shutil.copytree(root, copy)
+    corpus = open_corpus(str(copy))
+    at = corpus.row(0)
+    tar = copy / at["shard"]
+    data = tar.read_bytes()
+    tar.write_bytes(data.replace(b"fLaC", b"junk"))
+    with pytest.raises(
+        StrettoError, match=f"{at['shard']}: sample {at['key']}: member listen.flac"
+    ):
+        corpus.read(0)[1].listen()
 
 
 def test_order_is_a_permutation_each_epoch_and_resumes_on_any_world_size() -> None:

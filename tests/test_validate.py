@@ -6,7 +6,9 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,10 +19,14 @@ from jobs.validate import run
 from pipeline.media import MemberMedia
 from pipeline.pack import index_row
 from pipeline.store import open_store
-from pipeline.validate import SAMPLE_CHECKS, validate
+from pipeline.validate import SAMPLE_CHECKS, Line, validate
 from pipeline.validate_timeline import Seen
+from pipeline.validate_tokens import unmatched
 from schemas.errors import StrettoError
-from schemas.timeline import Hear, Say, Timeline
+from schemas.timeline import Hear, Say, Timeline, Write
+from token_schema import lanes, placement
+from token_schema.decode import DecodedText
+from token_schema.placement import PlacedText, QueuedText
 
 CHECKS = {name: check for name, _, check in SAMPLE_CHECKS}
 
@@ -234,14 +240,119 @@ def test_a_sound_corpus_passes(corpus: Path, capsys: pytest.CaptureFixture[str])
     assert all(line.checked for name, line in lines.items() if name != "tokens")
 
 
-def test_tokens_are_checked_where_there_are_codecs(copy: Path) -> None:
-    fit_codecs(copy)
-    tokens = {line.name: line for line in validate(open_store(str(copy)))}["tokens"]
+@pytest.fixture(scope="module")
+def coded(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The corpus with codecs. Tests read it and change nothing."""
+    folder = Path(shutil.copytree(corpus, tmp_path_factory.mktemp("coded") / "corpus"))
+    fit_codecs(folder)
+    return folder
+
+
+def tokens_line(corpus: Path) -> Line:
+    return {line.name: line for line in validate(open_store(str(corpus)))}["tokens"]
+
+
+def test_tokens_are_checked_where_there_are_codecs(coded: Path) -> None:
+    tokens = tokens_line(coded)
     assert tokens.state == "ok", tokens.first
     assert tokens.checked == 12
+
+
+def test_a_broken_codec_is_a_finding(coded: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(coded, tmp_path / "corpus"))
     manifest = next((copy / "codecs/text").glob("*.json"))
     manifest.write_bytes(manifest.read_bytes()[:-20])
     assert broken(copy)["tokens"]
+
+
+def no_text(*args: Any) -> PlacedText:
+    """Nobody ever writes."""
+    placed = placement.place_text(*args)
+    return replace(placed, blocks=[[] for _ in placed.blocks], silent_events=0)
+
+
+def no_text_and_says_so(*args: Any) -> PlacedText:
+    placed = placement.place_text(*args)
+    return replace(placed, blocks=[[] for _ in placed.blocks], silent_events=len(list(args[0])))
+
+
+def no_cut_text(events: list[QueuedText], *args: Any) -> PlacedText:
+    """What a barge-in cuts is forgotten, not cut."""
+    return placement.place_text([e for e in events if e.cut_s is None], *args)
+
+
+def text_twice(events: list[QueuedText], *args: Any) -> PlacedText:
+    return placement.place_text([e for e in events for _ in range(2)], *args)
+
+
+def all_held(timeline: Timeline, rows: np.ndarray, chunks: np.ndarray) -> np.ndarray:
+    """Every block but the first says `<hold>`, also while the robot moves."""
+    held = np.ones(len(chunks), bool)
+    held[0] = False
+    return held
+
+
+@pytest.mark.parametrize(
+    ("target", "mutant", "says"),
+    [
+        ("place_text", no_text, "does not give back"),
+        ("place_text", no_text_and_says_so, "does not give back"),
+        ("place_text", no_cut_text, "texts do not come back, encoding says it left out 0"),
+        ("place_text", text_twice, "lane write"),
+        ("_held", all_held, "the codec promises"),
+    ],
+)
+def test_an_encoder_that_loses_something_is_found(
+    coded: Path, monkeypatch: pytest.MonkeyPatch, target: str, mutant: Any, says: str
+) -> None:
+    monkeypatch.setattr(lanes, target, mutant)
+    line = tokens_line(coded)
+    assert line.state == "FAIL" and says in str(line), str(line)
+
+
+def text(decided_s: float, text: str, cut: bool = False) -> Write:
+    cut_s = decided_s + 1 if cut else None
+    return Write(
+        id=text,
+        text=text,
+        decided_s=decided_s,
+        start_s=decided_s,
+        end_s=9,
+        planned_end_s=9,
+        cut_s=cut_s,
+    )
+
+
+def test_a_text_may_be_missing_only_where_a_cut_took_it() -> None:
+    whole, gone, last = text(1, "yes"), text(2, "no way", cut=True), text(3, "no way")
+    sources = [last, gone, whole]  # decided_s orders them
+
+    def check(*found: tuple[str, str]) -> str:
+        told = [DecodedText(words, 0, 0, ended) for words, ended in found]  # type: ignore[arg-type]
+        return unmatched(sources, told, may_drop=False)
+
+    assert check(("yes", "end"), ("no way", "end")) == ""  # `gone` was cut before its first token
+    assert check(("yes", "end"), ("no", "cut"), ("no way", "end")) == ""
+    assert "does not give back no way, but 'no'" in check(("yes", "end"), ("no", "end"))
+    assert "does not give back yes, but 'no way'" in check(("no way", "end"))
+    assert "does not give back no way, but nothing more" in check(("yes", "end"))
+    assert "does not give back yes" in check(("ye", "cut"), ("no way", "end"))  # nothing cut it
+    found = check(("yes", "end"), ("no", "cut"), ("no way", "end"), ("no way", "end"))
+    assert "gives back 'no way', which nobody wrote" in found
+    assert unmatched(sources, [DecodedText("yes", 0, 0, "end")], may_drop=True) == ""
+
+
+def test_a_schema_that_is_elsewhere_is_said(coded: Path, tmp_path: Path) -> None:
+    """dataset.json may name a file relative to the folder in which `generate` ran."""
+    copy = Path(shutil.copytree(coded, tmp_path / "corpus"))
+    about = json.loads((copy / "dataset.json").read_bytes())
+    about["config"]["schema"] = "schemas/mine.yaml"
+    (copy / "dataset.json").write_text(json.dumps(about))
+    line = tokens_line(copy)
+    assert line.state == "--"
+    assert "not at schemas/mine.yaml, seen from" in str(line) and "`stretto generate` ran" in str(
+        line
+    )
 
 
 def broken(corpus: Path) -> dict[str, str]:
@@ -338,6 +449,22 @@ def test_an_edit_that_mends_the_checksums(copy: Path) -> None:
     found = broken(copy)
     assert "is decided at 0.0 s and rests on" in found["causal"]
     assert "checksums" not in found
+
+
+def test_a_summary_that_miscounts(copy: Path) -> None:
+    about = json.loads((copy / "dataset.json").read_bytes())
+    wrong = {"hours": about["hours"] + 0.1, "samples": about["samples"] + 1}
+    (copy / "dataset.json").write_text(json.dumps(about | wrong))
+    line = broken(copy)["accounted"]
+    assert "dataset.json: says hours" in line and "says samples 13, there it is 12" in line
+
+
+def test_rows_that_do_not_fit_the_index_are_a_finding(copy: Path) -> None:
+    path = copy / "commits/train-dialogue-000000.json"
+    commit = json.loads(path.read_bytes())
+    commit["rows"][0]["start_byte"] = "zero"
+    path.write_text(json.dumps(commit))
+    assert "train-dialogue-000000.json: not index rows" in broken(copy)["accounted"]
 
 
 def test_files_that_are_no_json_are_findings(copy: Path) -> None:

@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from corpus_fixture import dialogue, fit_codecs, members, real_corpus, robot
 
 from jobs.page import build_page, json_block
 from jobs.page.sample_data import jpeg, peaks, sample_data
-from jobs.view import MAX_SAMPLES, pick, run
+from jobs.view import MAX_SAMPLES, candidates, pick, run
+from pipeline.media import MemberMedia
+from pipeline.stream import open_corpus
 from schemas.errors import StrettoError
 from schemas.timeline import Timeline
 
@@ -49,7 +52,9 @@ def hostile() -> Timeline:
 
 
 def page_of(*timelines: Timeline) -> str:
-    made = [sample_data({"split": "train"}, t, members(t), None, "no codecs") for t in timelines]
+    made = [
+        sample_data({"split": "train"}, t, MemberMedia(members(t)), None, "") for t in timelines
+    ]
     return build_page(HOSTILE, HOSTILE, made)
 
 
@@ -156,6 +161,22 @@ def test_many_languages_leave_room_for_each_subset() -> None:
     assert "r" in [r["key"] for r in pick([*rows, robot_row])]
 
 
+def test_candidates_are_few_and_enough() -> None:
+    """`pick` takes the same rows from the candidates as from the whole index."""
+    made = [
+        {
+            "key": f"k{i}",
+            "subset": "arm" if i % 97 == 50 else "dialogue",
+            "language": "en" if i % 31 else "de",
+            "behaviours": ["barge_in", "yield"] if i % 53 == 52 else [],
+        }
+        for i in range(500)
+    ]
+    few = candidates(pa.Table.from_pylist(made))
+    assert len(few) < 25 and all(made[c["row"]]["key"] == c["key"] for c in few)
+    assert [c["key"] for c in pick(few)] == [c["key"] for c in pick(made)]
+
+
 # ---- a real corpus -------------------------------------------------------------------------------
 
 
@@ -183,7 +204,6 @@ def test_the_page_of_a_corpus(corpus: Path, tmp_path: Path) -> None:
 
 
 def test_tokens_on_the_page_are_those_of_the_compiler(corpus: Path, tmp_path: Path) -> None:
-    from pipeline.stream import open_corpus
     from token_schema.codec_set import CodecSet
     from token_schema.encode import compile_sample
     from token_schema.language import load_schema
@@ -198,6 +218,20 @@ def test_tokens_on_the_page_are_those_of_the_compiler(corpus: Path, tmp_path: Pa
     tokens = compile_sample(schema, CodecSet.load(opened.store, schema), timeline, media)
     shown = [i for block in sample["tokens"]["blocks"] for lane in block["lanes"] for i, _ in lane]
     assert shown == tokens.ids.tolist()
+
+
+def test_no_tokens_are_said(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A schema that lies elsewhere: the page is made, and the reason stands on it and in the log."""
+    copy = Path(shutil.copytree(corpus, tmp_path / "corpus"))
+    about = json.loads((copy / "dataset.json").read_bytes())
+    about["config"]["schema"] = "mine.yaml"
+    (copy / "dataset.json").write_text(json.dumps(about))
+    assert run(str(copy), open_corpus(str(copy)).row(0)["key"], str(tmp_path / "page.html")) == 0
+    (sample,) = data_of(tmp_path / "page.html")
+    assert sample["tokens"] is None and "not at mine.yaml" in sample["no_tokens"]
+    assert "not at mine.yaml" in capsys.readouterr().out
 
 
 def test_an_unknown_key_names_known_ones(corpus: Path, tmp_path: Path) -> None:

@@ -53,10 +53,11 @@ def save(
             shutil.rmtree(final)
         os.replace(beside, final)
         _sync(root)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # torch's zip writer says a full disk by the latter
         shutil.rmtree(beside, ignore_errors=True)
+        why = error.strerror if isinstance(error, OSError) else "is the disk full?"
         raise StrettoError(
-            f"checkpoint cannot be written ({error.strerror})",
+            f"checkpoint cannot be written ({why})",
             str(final),
             "free some space, then run the same command: it resumes",
         ) from error

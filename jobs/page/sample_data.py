@@ -33,12 +33,11 @@ THUMB_PX = 320
 def sample_data(
     row: Mapping[str, Any],
     timeline: Timeline,
-    members: Mapping[str, bytes],
+    media: MemberMedia,
     tokens: dict[str, Any] | None,
     no_tokens: str,
 ) -> dict[str, Any]:
     """What `jobs/page/*.js` draws of one sample. `row` is its row of the index."""
-    media = MemberMedia(members)
     tracks = {"listen": media.listen(), "speak": media.speak()}
     act, state = media.act(), media.state()
     return {
@@ -53,7 +52,7 @@ def sample_data(
         "provenance": timeline.provenance.model_dump(mode="json", exclude_none=True),
         **{
             name: {
-                "flac": base64.b64encode(members[f"{name}.flac"]).decode(),
+                "flac": base64.b64encode(media.member(f"{name}.flac")).decode(),
                 "peaks": peaks(pcm, timeline.listen.sample_rate_hz),
             }
             for name, pcm in tracks.items()

@@ -1,0 +1,173 @@
+"""The parts of a data card as Markdown: tables and sentences from the statistics and dataset.json.
+
+Functions of `pipeline.stats.corpus_stats` or of `dataset.json` (`about`); `pipeline.card` puts them
+into the template. Text of the corpus is escaped: it may be anything.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+REASONS = 12
+BEHAVIOURS = {
+    "act_on_instruction": "the robot holds still while it is told its task, then does it",
+    "backchannel": "the assistant says a word like mhm while the user goes on",
+    "barge_in": "the user begins to speak inside a reply",
+    "speak_while_acting": "the assistant says what it does while it does it",
+    "yield": "the assistant breaks a reply off because the user spoke into it",
+}
+ROBOT_MEMBERS = """\
+| `KEY.look.CAMERA.mp4` | every frame of a camera, each a key frame |
+| `KEY.act.npy` | float32 [steps, dimensions]: what the robot is told, a row a step |
+| `KEY.state.npy` | float32 [steps, dimensions]: what it feels |
+"""
+
+
+def parts(stats: dict[str, Any]) -> str:
+    counted = ("samples", "hours", "turns", "steps")
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for part in stats["parts"]:
+        place = found.setdefault((part["split"], part["subset"]), dict.fromkeys(counted, 0))
+        for name in counted:
+            place[name] += part[name]
+    return _table(
+        ("split", "subset", "samples", "hours", "spoken turns", "action steps"),
+        [
+            (*place, f"{n['samples']:,}", f"{n['hours']:.3f}", f"{n['turns']:,}", f"{n['steps']:,}")
+            for place, n in found.items()
+        ],
+    )
+
+
+def languages(stats: dict[str, Any]) -> str:
+    counts: Counter[str] = Counter()
+    for part in stats["parts"]:
+        counts[part["language"]] += part["samples"]
+    ordered = sorted(counts.items(), key=lambda c: (-c[1], c[0]))
+    return ", ".join(f"{_md(language)} ({n:,})" for language, n in ordered)
+
+
+def how(about: dict[str, Any]) -> str:
+    config = about.get("config", {})
+    speech = config.get("speech", {}).get("backend", "?")
+    labels = config.get("annotator", {}).get("backend", "?")
+    return (
+        "Each record was planned as a scene (who speaks when, with gaps, pauses, barge-ins and "
+        f"backchannels), spoken by `{speech}`, placed on one clock, labelled by the `{labels}` "
+        "annotator and checked."
+    )
+
+
+def versions(about: dict[str, Any]) -> str:
+    versions = about.get("fingerprint", {}).get("versions", {})
+    lines = (f"{name}: {version}" for name, version in sorted(versions.items()))
+    return "\n".join(" ".join(line.split()).replace("`", "'") for line in lines)
+
+
+def behaviours(stats: dict[str, Any]) -> str:
+    rows = [
+        (name.replace("_", " "), BEHAVIOURS.get(name, ""), f"{n:,}")
+        for name, n in stats["behaviours"].items()
+    ]
+    head = ("behaviour", "what it is", "samples")
+    return _table(head, rows) if rows else "Turns, gaps and pauses, nothing else."
+
+
+def measured(stats: dict[str, Any]) -> str:
+    if stats["samples_read"] == stats["samples"]:
+        return ""
+    return f"Measured on {stats['samples_read']:,} of the samples, drawn by key. "
+
+
+def statistics(stats: dict[str, Any]) -> str:
+    taking, human = stats["turn_taking"], stats["human"]
+    rows = []
+    for name, found, people in (
+        ("floor transfer to the user, s", taking["user"]["fto"], human["fto_s"]),
+        ("floor transfer to the assistant, s", taking["assistant"]["fto"], human["fto_s"]),
+        ("pause of the user, s", taking["user"]["pause"], human["pause_s"]),
+        ("pause of the assistant, s", taking["assistant"]["pause"], human["pause_s"]),
+        ("silent after an interruption starts, s", taking["silent_after_interruption_starts"], {}),
+    ):
+        rows.append((name, _quantiles(found["s"]), _quantiles(people)))
+    for name, value, people in (
+        ("both speak, share of time", taking["overlap_frac"], human["overlap_frac"]),
+        ("none speaks, share of time", taking["silent_frac"], human["silent_frac"]),
+        ("floor transfers a minute", taking["transitions_per_min"], human["transitions_per_min"]),
+        (
+            "backchannels a minute of the assistant",
+            taking["assistant"]["backchannels_per_min"],
+            human["backchannels_per_min"],
+        ),
+        ("words a minute of speech, user", stats["words_per_min"]["user"], None),
+        ("words a minute of speech, assistant", stats["words_per_min"]["assistant"], None),
+        ("action steps that idle, share", stats["actions"]["idle_frac"], None),
+    ):
+        rows.append((name, _value(value), _value(people)))
+    return _table(("p10 / p50 / p90, or a share", "this corpus", "people"), rows)
+
+
+def truth(stats: dict[str, Any]) -> str:
+    """What an ear that knows no text finds."""
+    vad = stats["vad"] or {}
+    if vad.get("status") != "run":
+        return ""
+    return (
+        f"A voice detector (silero-vad), run on {vad['samples']:,} of the samples, agrees with their "
+        f"Timelines for {vad['listen']:.1%} of the time of `listen` and {vad['speak']:.1%} of `speak`."
+    )
+
+
+def _quantiles(found: dict[str, float] | None) -> str:
+    return " / ".join(f"{found[p]:.2f}" for p in ("p10", "p50", "p90")) if found else "-"
+
+
+def _value(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}"
+
+
+def sources(stats: dict[str, Any]) -> str:
+    rows = [
+        (s["source"], s["licence"] or "not stated", f"{s['samples']:,}") for s in stats["sources"]
+    ]
+    return _table(("source", "licence", "samples"), rows)
+
+
+def rejected(stats: dict[str, Any]) -> str:
+    found = stats["rejected"]
+    if not found:
+        return "Every input record is a sample."
+    rows = [(r["status"], r["stage"], r["reason"], f"{r['records']:,}") for r in found[:REASONS]]
+    more = f"\n\nand {len(found) - REASONS} more reasons" if len(found) > REASONS else ""
+    head = "Input records that are not samples (all in `quarantine/`):\n\n"
+    return head + _table(("status", "stage", "reason", "records"), rows) + more
+
+
+def limits(about: dict[str, Any], robot: bool) -> str:
+    lines = []
+    if about.get("config", {}).get("speech", {}).get("backend") == "espeak":
+        lines.append(
+            "Speech is made by espeak-ng, a formant synthesizer: words and times are exact, the "
+            "voices are not natural. Use it to prove a pipeline, not to ship a voice."
+        )
+    lines.append("Dialogues come from text: hesitations and laughter that no one wrote are absent.")
+    lines.append("Labels follow rules on what had been revealed; no person has checked them.")
+    lines.append("`listen` is clean speech: no room, no noise, no line.")
+    if robot:
+        lines.append("The robot idles while it is told its task; it never speaks of failure.")
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [names, ["---"] * len(names), *([_md(cell) for cell in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _md(text: str) -> str:
+    """Corpus text in a Markdown table: no markup of its own, one line."""
+    safe = html.escape(" ".join(text.split()), quote=False)
+    return re.sub(r"([\\`*_\[\]|])", r"\\\1", safe)
