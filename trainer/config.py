@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from schemas.base import Record
 from schemas.config import config_error
@@ -78,6 +78,13 @@ class TrainConfig(Record):
     workers: int = Field(default=1, ge=0)
     prefetch: int = Field(default=4, gt=0)
     cache_mb: int = Field(default=256, ge=0)
+
+    @field_validator("out")
+    @classmethod
+    def is_local(cls, out: str) -> str:
+        if "://" in out:
+            raise ValueError("checkpoints are written to this machine: give a local path")
+        return out
 
     @classmethod
     def from_mapping(cls, data: Any, where: str) -> TrainConfig:
