@@ -49,16 +49,23 @@ ACTION_NAMES = ["delta_x", "delta_y", "delta_z", "gripper"]
 CHUNK = "chunk-{chunk_index:03d}/file-{file_index:03d}"
 FIRST = CHUNK.format(chunk_index=0, file_index=0)
 
-# Environment, policy class, what a person would ask for. Two seeds each.
+# Environment, policy class, what a person would ask for. Three seeds each.
 TASKS = (
     ("drawer-open-v3", "SawyerDrawerOpenV3Policy", "open the drawer"),
     ("drawer-close-v3", "SawyerDrawerCloseV3Policy", "close the drawer"),
     ("button-press-v3", "SawyerButtonPressV3Policy", "press the red button"),
     ("door-open-v3", "SawyerDoorOpenV3Policy", "open the door of the safe"),
+    ("door-close-v3", "SawyerDoorCloseV3Policy", "close the door of the safe"),
     ("window-open-v3", "SawyerWindowOpenV3Policy", "slide the window open"),
     ("push-v3", "SawyerPushV3Policy", "push the red block to the green dot"),
+    ("pick-place-v3", "SawyerPickPlaceV3Policy", "lift the red block to the blue dot"),
+    ("faucet-open-v3", "SawyerFaucetOpenV3Policy", "open the tap"),
+    ("faucet-close-v3", "SawyerFaucetCloseV3Policy", "close the tap"),
+    ("handle-press-v3", "SawyerHandlePressV3Policy", "press the red handle down"),
+    ("coffee-push-v3", "SawyerCoffeePushV3Policy", "push the mug under the coffee machine"),
+    ("plate-slide-v3", "SawyerPlateSlideV3Policy", "push the puck into the goal"),
 )
-SEEDS = (14, 24)  # the object at the right and at the left end of its range
+SEEDS = (14, 24, 3)  # the object at the right end, the left end and near the middle of its range
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,7 @@ def write_video(path: Path, episodes: list[Episode]) -> None:
     """All episodes in one H.264 file, one thread (bytes then do not follow the core count)."""
     path.parent.mkdir(parents=True)
     with av.open(str(path), "w") as container:
-        options = {"crf": "20", "preset": "slow", "g": "10", "bf": "0"}
+        options = {"crf": "22", "preset": "slow", "g": "10", "bf": "0"}
         stream = container.add_stream("libx264", rate=FPS, options=options)
         stream.width, stream.height, stream.pix_fmt = SIZE_PX, SIZE_PX, "yuv420p"
         stream.codec_context.thread_count = 1

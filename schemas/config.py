@@ -251,7 +251,10 @@ def config_error(model: type[BaseModel], error: ValidationError, where: str) -> 
     path = [str(p) for p in fault["loc"]]
     field = ".".join(path)
     if fault["type"] != "extra_forbidden":
-        return StrettoError(f"{fault['msg'].removeprefix('Value error, ')} (got {_short(fault['input'])})", f"{where}: {field}")
+        return StrettoError(
+            f"{fault['msg'].removeprefix('Value error, ')} (got {_short(fault['input'])})",
+            f"{where}: {field}",
+        )
     known = known_keys(model, fault["loc"][:-1])
     near = difflib.get_close_matches(path[-1], known, n=1)
     fix = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -30,6 +31,7 @@ def toy(number: int, blocks: int, prompt: int = 3, block: int = 9) -> Compiled:
         (in_block % 5).astype(np.uint8),
         np.where(at < prompt, -1, (at - prompt) // block).astype(np.int32),
         np.where(in_block >= block - 2, 0.5, 0).astype(np.float32),
+        np.zeros(n, np.uint8),
     )
 
 
@@ -180,7 +182,7 @@ def test_another_number_of_ranks_goes_on_without_loss_or_repetition(
 def test_no_token_sees_another_sample() -> None:
     model = Decoder(ModelConfig(dim=32, layers=2, heads=2), 5000, seed=1)
     a, b = toy(0, 2), toy(1, 3)
-    other = Compiled((a.ids + 700) % 5000, a.lane, a.block, a.loss)
+    other = replace(a, ids=(a.ids + 700) % 5000)
 
     def logits(*samples: Compiled) -> torch.Tensor:
         rows = collate([[Held(Piece(i), s) for i, s in enumerate(samples)]], CONTEXT)
@@ -197,7 +199,7 @@ def test_no_token_sees_another_sample() -> None:
         )
     torch.testing.assert_close(single, changed, rtol=1e-5, atol=1e-5)
     # and inside a sample no token sees a later one
-    late = Compiled(b.ids.copy(), b.lane, b.block, b.loss)
+    late = replace(b, ids=b.ids.copy())
     late.ids[-1] = 4
     assert torch.equal(logits(a, late)[:-1], changed[:-1])
     assert not torch.equal(logits(a, late)[-1], changed[-1])

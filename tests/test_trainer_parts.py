@@ -19,7 +19,8 @@ from schemas.errors import StrettoError
 from trainer import checkpoint
 from trainer.config import ModelConfig, OptimConfig, TrainConfig
 from trainer.distributed import Ranks, pick_device
-from trainer.evaluate import decision_places, entropy, shuffled_listen
+from trainer.evaluate import decision_places, entropy, lane_report, report_lines, shuffled_listen
+from trainer.held_out import Scores
 from trainer.loss import LaneSums, token_losses, weighted_sum
 from trainer.model import Decoder, flops_per_token, parameter_count
 from trainer.pack import Compiled, Held, Piece, collate
@@ -33,6 +34,7 @@ def test_lane_sums_are_those_of_the_lane_alone() -> None:
     torch.manual_seed(0)
     logits, target = torch.randn(50, 7), torch.randint(0, 7, (50,))
     lane = torch.randint(0, 3, (50,)) * 2  # lanes 0, 2 and 4; 1 and 3 bear no loss
+    lane[::7] = 255  # boundary tokens: no lane's
     sums = LaneSums.zeros(5, CPU)
     for part in (slice(0, 20), slice(20, 50)):
         nats = token_losses(logits[part], target[part])
@@ -65,7 +67,13 @@ def toy_rows(weight: float, seed: int, n: int = 40) -> list[Compiled]:
     draw = np.random.default_rng(seed)
     ids = draw.integers(0, 50, n).astype(np.int32)
     return [
-        Compiled(ids, np.zeros(n, np.uint8), np.zeros(n, np.int32), np.full(n, weight, np.float32))
+        Compiled(
+            ids,
+            np.zeros(n, np.uint8),
+            np.zeros(n, np.int32),
+            np.full(n, weight, np.float32),
+            np.zeros(n, np.uint8),
+        )
     ]
 
 
@@ -200,6 +208,35 @@ def test_entropy() -> None:
     assert entropy(np.array([5, 5, 5])) == 0
 
 
+def test_boundary_tokens_flatter_no_lane() -> None:
+    """Two blocks of a text lane and two of an empty one: only content and idle tokens are counted,
+    in the loss and in the entropy beside it alike."""
+    kind = np.array([2, 0, 0, 3, 2, 1, 3, 2, 3, 2, 3], np.uint8)
+    lane = np.array([0] * 7 + [1] * 4, np.uint8)
+    ids = np.array([9, 4, 5, 8, 9, 1, 8, 6, 7, 6, 7], np.int32)
+    ones = np.ones(len(ids), np.float32)
+    sample = Compiled(ids, lane, np.zeros(len(ids), np.int32), ones, kind)
+    nats = np.where(kind == 0, 3.0, np.where(kind == 1, 0.5, 1e-3))
+    report = lane_report([sample, sample], [Scores(nats, nats)] * 2, ("write", "act"))
+    assert report == {
+        "write": {
+            "loss": pytest.approx(6.5 / 3),
+            "unigram": pytest.approx(np.log(3)),
+            "tokens": 6,
+            "content_loss": pytest.approx(3.0),
+            "content_unigram": pytest.approx(np.log(2)),
+            "content_tokens": 4,
+        }
+    }
+    lines = report_lines({"samples": 2, "lanes": report})
+    assert lines[1].split() == (
+        "write 2.167 >= 1.099 (6) content and idle | 3.000 >= 0.693 (4) content".split()
+    )
+    rows = collate([[Held(Piece(0), sample)]], 16)
+    assert rows.lane.tolist() == [0, 0, 255, 255, 0, 255, 255, 255, 255, 255]
+    assert len(rows.weight) == 10 and rows.weight.all(), "they still bear loss"
+
+
 def test_shuffled_listen_swaps_listen_and_nothing_else() -> None:
     def sample(base: int, blocks: int) -> Compiled:
         ids = np.concatenate([[base + b, base + b, 7] for b in range(blocks)]).astype(np.int32)
@@ -208,6 +245,7 @@ def test_shuffled_listen_swaps_listen_and_nothing_else() -> None:
             np.tile(np.array([0, 0, 2], np.uint8), blocks),
             np.repeat(np.arange(blocks), 3).astype(np.int32),
             np.zeros(len(ids), np.float32),
+            np.zeros(len(ids), np.uint8),
         )
 
     samples = [sample(100, 4), sample(200, 2), sample(200, 2)]
@@ -226,6 +264,7 @@ def test_decisions_are_the_first_loss_bearing_tokens_of_write() -> None:
         n.astype(np.uint8),
         n.astype(np.int32),
         np.array([0, 1, 1, 0, 1, 0], np.float32),
+        n.astype(np.uint8),
     )
     assert decision_places(sample, 9).tolist() == [1, 4]
 

@@ -162,8 +162,11 @@ def test_it_learns_every_lane_and_listens(corpus: Path, tmp_path: Path) -> None:
     )
     report = summary.report
     assert report == json.loads((tmp_path / "report.json").read_text())
-    assert report is not None and set(report["lanes"]) == {"write", "speak", "act"}
-    assert all(lane["loss"] < lane["unigram"] for lane in report["lanes"].values()), report
+    # no robot here: `act` is empty boundary tokens, and those count for no lane
+    assert report is not None and set(report["lanes"]) == {"write", "speak"}
+    for lane in report["lanes"].values():
+        assert lane["loss"] < lane["unigram"], report
+        assert lane["content_loss"] < lane["content_unigram"], report
     control = report["listen_control"]
     assert control["write_loss"]["right"] < control["write_loss"]["wrong"], control
     assert control["decide"]["right"] < 0.5 * control["decide"]["wrong"], control

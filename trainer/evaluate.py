@@ -2,7 +2,8 @@
 
 Two controls that a loss alone does not give:
 - each lane's own *unigram entropy* on the held-out split: what one pays who knows how often each
-  token occurs there and nothing else;
+  token occurs there and nothing else. Of the same tokens as the loss beside it: content and idle,
+  and content alone. Boundary tokens are forced and would flatter both figures;
 - *shuffled listen*: the same samples with the `listen` tokens of another sample. A model that
   ignores what it hears loses nothing by that. It is read off the decisions: the first token after
   `<bot>` in a block is `<silence>` or text. "begin" are the blocks in which a text starts after
@@ -12,13 +13,14 @@ Two controls that a loss alone does not give:
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from token_schema.encode import CONTENT, IDLE
 from trainer.held_out import HeldOut, Scores, score
 from trainer.language import Language
 from trainer.model import Decoder
@@ -84,19 +86,26 @@ def evaluate(judge: Judge, held: HeldOut) -> Report:
 def lane_report(
     samples: list[Compiled], scores: list[Scores], names: tuple[str, ...]
 ) -> dict[str, dict[str, float]]:
-    """Lane -> loss, unigram entropy (both nats a token) and tokens, over loss-bearing tokens."""
-    nats = np.concatenate([s.nats for s in scores]) if scores else np.zeros(0)
-    lane = np.concatenate([s.lane for s in samples]) if samples else np.zeros(0)
-    ids = np.concatenate([s.ids for s in samples]) if samples else np.zeros(0)
-    out = {}
+    """Lane -> loss, unigram entropy (both nats a token) and tokens, over its loss-bearing content
+    and idle tokens; the same under `content_...` without the idle ones."""
+    if not samples:
+        return {}
+    nats = np.concatenate([s.nats for s in scores])
+    ids, lane, _, _, kind = (
+        np.concatenate(a) for a in zip(*(s.arrays() for s in samples), strict=True)
+    )
+    out: dict[str, dict[str, float]] = {}
     for index, name in enumerate(names):
-        mine = (lane == index) & ~np.isnan(nats)
-        if mine.any():
-            out[name] = {
-                "loss": float(nats[mine].mean()),
-                "unigram": entropy(ids[mine]),
-                "tokens": int(mine.sum()),
-            }
+        told = (lane == index) & (kind <= IDLE) & ~np.isnan(nats)
+        for prefix, mine in (("", told), ("content_", told & (kind == CONTENT))):
+            if mine.any():
+                out.setdefault(name, {}).update(
+                    {
+                        f"{prefix}loss": float(nats[mine].mean()),
+                        f"{prefix}unigram": entropy(ids[mine]),
+                        f"{prefix}tokens": int(mine.sum()),
+                    }
+                )
     return out
 
 
@@ -107,8 +116,9 @@ def entropy(ids: NDArray[Any]) -> float:
 
 
 def _lane_mean(samples: list[Compiled], scores: list[Scores], lane: int | None) -> float:
-    values = np.concatenate([s.nats[t.lane == lane] for t, s in zip(samples, scores, strict=True)])
-    return float(np.nanmean(values))
+    pairs = zip(samples, scores, strict=True)
+    values = [s.nats[(t.lane == lane) & t.told] for t, s in pairs]
+    return float(np.nanmean(np.concatenate(values)))
 
 
 # ---- shuffled listen ---------------------------------------------------------------------------
@@ -129,7 +139,7 @@ def shuffled_listen(samples: list[Compiled], lane: int, shift: int = 1) -> list[
             new = donor.get(block, ())
             where = np.flatnonzero((sample.lane == lane) & (sample.block == block))
             ids[where] = new if len(new) == len(own) else quiet[len(own)]
-        out.append(Compiled(ids, sample.lane, sample.block, sample.loss))
+        out.append(replace(sample, ids=ids))
     return out
 
 
@@ -188,15 +198,23 @@ def _cost(log_silence: float, silent: bool) -> float:
 # ---- for people --------------------------------------------------------------------------------
 
 
+def _beside(lane: dict[str, float], prefix: str) -> str:
+    loss, unigram = lane[f"{prefix}loss"], lane[f"{prefix}unigram"]
+    sign = "<" if loss < unigram else ">="
+    return f"{loss:6.3f} {sign:>2} {unigram:.3f} ({lane[f'{prefix}tokens']})"
+
+
 def report_lines(report: Report) -> list[str]:
     """The report as plain lines."""
-    lines = [f"held-out: {report['samples']} samples, nats a token"]
+    lines = [
+        f"held-out: {report['samples']} samples, nats a token against unigram entropy,"
+        " boundary tokens left out"
+    ]
     for name, lane in report["lanes"].items():
-        sign = "<" if lane["loss"] < lane["unigram"] else ">="
-        lines.append(
-            f"  {name:<8} {lane['loss']:6.3f} {sign} {lane['unigram']:.3f} unigram"
-            f"  ({lane['tokens']} tokens)"
-        )
+        text = f"  {name:<8} {_beside(lane, '')} content and idle"
+        if "content_loss" in lane:
+            text += f" | {_beside(lane, 'content_')} content"
+        lines.append(text)
     control = report.get("listen_control", {})
     if control:
         lines.append("listen control: right listen against another sample's")

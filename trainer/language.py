@@ -62,6 +62,7 @@ class Language:
             np.asarray(tokens.lane, np.uint8),
             np.asarray(tokens.block, np.int32),
             np.asarray(tokens.loss, np.float32),
+            np.asarray(tokens.kind, np.uint8),
         )
 
 

@@ -22,7 +22,7 @@ def weighted_sum(nats: Tensor, weight: Tensor) -> Tensor:
 @dataclass
 class LaneSums:
     """float64 [lanes, 3]: nats, right guesses and tokens of each lane. Unweighted, so that a lane's
-    loss means the same whatever its weight."""
+    loss means the same whatever its weight. Of content and idle tokens: see `Compiled.told`."""
 
     table: Tensor
 
@@ -32,10 +32,11 @@ class LaneSums:
 
     @torch.no_grad()
     def add(self, nats: Tensor, logits: Tensor, target: Tensor, lane: Tensor) -> None:
-        """Count one batch."""
+        """Count one batch. A lane number past the last (boundary tokens, the prompt): no lane."""
         right = logits.argmax(dim=-1) == target
         values = torch.stack([nats.detach(), right, torch.ones_like(nats)], dim=1)
-        hot = F.one_hot(lane, len(self.table)).double()
+        count = len(self.table)
+        hot = F.one_hot(lane.clamp(max=count), count + 1)[:, :count].double()
         # a product, not a scatter: sums in the same order on every run, on a GPU too
         self.table += hot.T @ values.double()
 

@@ -12,34 +12,49 @@ then always the longest that still fits. The rest of a row is padding. No piece 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.errors import StrettoError
+from token_schema.encode import IDLE, PROMPT
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """A sample's tokens, [n] each: ids, lane index, block (negative: the prompt), loss weight."""
+    """A sample's tokens, [n] each: ids, lane index, block (negative: the prompt), loss weight, class.
+
+    `kind` is the token class of `token_schema.encode`: 0 content, 1 idle, 2 open, 3 close.
+    """
 
     ids: NDArray[np.int32]
     lane: NDArray[np.uint8]
     block: NDArray[np.int32]
     loss: NDArray[np.float32]
+    kind: NDArray[np.uint8]
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def take(self, where: NDArray[np.int64]) -> Compiled:
         """The tokens at some places."""
-        return Compiled(self.ids[where], self.lane[where], self.block[where], self.loss[where])
+        return Compiled(*(array[where] for array in self.arrays()))
+
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """The fields, in their order."""
+        return self.ids, self.lane, self.block, self.loss, self.kind
+
+    @property
+    def told(self) -> NDArray[np.bool_]:
+        """Where a token says something: content or idle. Boundary tokens are forced by the grammar
+        (and stand in empty lanes too), so they count in the loss but in no lane's figures."""
+        return self.kind <= IDLE
 
     @property
     def nbytes(self) -> int:
-        return self.ids.nbytes + self.lane.nbytes + self.block.nbytes + self.loss.nbytes
+        return sum(array.nbytes for array in self.arrays())
 
 
 class Piece(NamedTuple):
@@ -90,9 +105,7 @@ def cut(sample: Compiled, piece: Piece) -> Held:
     """The tokens of a piece. A repeated prompt bears no loss."""
     part = sample.take(places(sample, piece))
     if piece.first_block > 0:
-        part = Compiled(
-            part.ids, part.lane, part.block, np.where(part.block < 0, np.float32(0), part.loss)
-        )
+        part = replace(part, loss=np.where(part.block < 0, np.float32(0), part.loss))
     return Held(piece, part)
 
 
@@ -118,6 +131,7 @@ class Rows:
 
     `segment` counts the pieces of a row from 1 (0: padding); `place` restarts at 0 in each. `index`
     [m] are flat positions in [rows * context); the token after each, `target`, has lane and weight.
+    `lane` is 255 for tokens that no lane's figures count: boundary tokens and the prompt.
     """
 
     ids: NDArray[np.int64]
@@ -143,7 +157,8 @@ def collate(rows: Sequence[Sequence[Held]], context: int) -> Rows:
         start = 0
         for number, held in enumerate(row, start=1):
             span = slice(start, start + len(held.tokens))
-            ids[r, span], lane[r, span] = held.tokens.ids, held.tokens.lane
+            ids[r, span] = held.tokens.ids
+            lane[r, span] = np.where(held.tokens.told, held.tokens.lane, PROMPT)
             loss[r, span] = held.tokens.loss
             loss[r, start] = 0
             segment[r, span], place[r, span] = number, np.arange(len(held.tokens))
