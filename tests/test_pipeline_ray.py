@@ -138,4 +138,6 @@ def test_an_address_where_no_cluster_is_gives_one_line() -> None:
         "except StrettoError as error: print('ONE LINE', error)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=REPO, capture_output=True, text=True)
-    assert "ONE LINE --address ray://127.0.0.1:1: nothing answers there" in done.stdout, done.stderr[-500:]
+    assert "ONE LINE --address ray://127.0.0.1:1: nothing answers there" in done.stdout, (
+        done.stderr[-500:]
+    )
