@@ -9,17 +9,16 @@ is a StrettoError that says what to do; credentials of a URL never reach a messa
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from pipeline.store_names import shown
 from schemas.errors import StrettoError
 
 OBJECT_SCHEMES = ("s3", "gs", "gcs")
-NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 
 class Store(Protocol):
@@ -73,20 +72,3 @@ def open_store(url: str) -> Store:
     from pipeline.store_local import LocalStore
 
     return LocalStore(url)
-
-
-def check_name(name: str) -> str:
-    """`name` itself, when it can't leave the corpus: relative, plain ASCII, no dot segments."""
-    if not NAME.fullmatch(name):
-        raise StrettoError(f"unsafe object name {name!r}", fix="use letters, digits, . _ - and /")
-    return name
-
-
-def shown(url: str) -> str:
-    """The URL without user, password and query, which may hold credentials."""
-    if "://" not in url:
-        return url
-    scheme, rest = url.split("://", 1)
-    place = rest.split("?", 1)[0].split("#", 1)[0]
-    host, slash, path = place.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from pipeline.store import check_name, shown
+from pipeline.store_names import check_name, shown
 from schemas.errors import StrettoError
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
-from pipeline.store import check_name, shown
+from pipeline.store_names import check_name, shown
 from schemas.errors import StrettoError
 
 T = TypeVar("T")

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from s3_server import s3_server
 
-from pipeline.store import Store, open_store, shown
+from pipeline.store import Store, open_store
+from pipeline.store_names import shown
 from schemas.errors import StrettoError
 
 BAD_NAMES = [
