@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from generators.place import Placed, Placement, Stretch
+from generators.place import Placed, Placement, Stretch, settled
 from schemas.base import seconds
 from schemas.label import Evidence
 from schemas.scene import Motion, TextEvent, Utterance
@@ -41,7 +41,7 @@ def say(plan: Placement, placed: Placed) -> Say:
     pieces = [_piece(plan, s) for s in placed.stretches]
     end = placed.end
     if placed.cut is not None:
-        end = min(end, placed.cut + plan.samples(plan.config.scene.fade_s))
+        end = settled(plan, placed)
         cut_s, end_s = seconds(placed.cut, plan.rate), seconds(end, plan.rate)
         words = [_cut_word(w, cut_s, end_s) for w in words if w.start_s < cut_s]
         pieces = [

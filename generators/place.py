@@ -92,7 +92,7 @@ def place(
         plan.placed[event.id] = placed
         if isinstance(event, Utterance) and event.reaction_s is not None:
             _yield_to(plan, placed, event.reaction_s)
-    ends = [_settled(plan, p) for p in plan.placed.values()]
+    ends = [settled(plan, p) for p in plan.placed.values()]
     plan.sample_count = max(ends, default=0) + plan.samples(scene.tail_s)
     return plan
 
@@ -108,13 +108,13 @@ def _anchor(plan: Placement, anchor: Anchor) -> int:
     elif anchor.edge == "start":
         base = of.start
     elif anchor.edge == "settled":
-        base = _settled(plan, of)
+        base = settled(plan, of)
     else:
         base = of.end if anchor.span is None else of.stretches[anchor.span].end
     return max(0, base + offset)
 
 
-def _settled(plan: Placement, placed: Placed) -> int:
+def settled(plan: Placement, placed: Placed) -> int:
     """When an event is over, as it happened: a cut one ends with its fade."""
     if placed.cut is None:
         return placed.settled
@@ -132,18 +132,18 @@ def _place_utterance(
         at += plan.samples(span.pause_before_s) if index else 0
         stretches.append(Stretch(index, span.char_start, spoken, at))
         at += len(spoken.pcm)
-    settled = at
+    over = at
     if event.write is not None:
         written_s = len(event.write) / plan.config.scene.write_chars_per_s
-        settled = max(at, start - lead + plan.samples(written_s))
+        over = max(at, start - lead + plan.samples(written_s))
     plain = _plain(plan, stretches)
-    return Placed(event, start - lead, start, at, settled, tuple(stretches), plain)
+    return Placed(event, start - lead, start, at, over, tuple(stretches), plain)
 
 
 def _free_from(plan: Placement, speaker: str) -> int:
     """The first sample at which this speaker may speak again."""
     own = [
-        p.end if p.cut is None else _settled(plan, p)
+        p.end if p.cut is None else settled(plan, p)
         for p in plan.placed.values()
         if isinstance(p.event, Utterance) and p.event.speaker == speaker
     ]

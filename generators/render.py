@@ -63,11 +63,11 @@ def _render_robot(
     plan = place(scene, speech, config, record.step_count, record.fps, seen_in)
     steps = robot_tracks.steps_of(plan)
     clips = [robot_tracks.look_clip(episode, c, steps, record.fps, config.video) for c in cameras]
-    act = robot_tracks.act_rows(record, episode, steps)
+    idle, before, after = robot_tracks.idle_actions(record, episode)
+    act = robot_tracks.act_rows(before, episode, after, steps)
     state = None if episode.state is None else robot_tracks.held(episode.state, steps)
     cited = events.evidence(plan, plan.placed["motion"].event.evidence)
     base = _sample(plan, record, scene, config)
-    idle, *_ = robot_tracks.idle_actions(record, episode)
     notes = (*record.notes, f"idle action: {idle}")
     timeline = base.timeline.model_copy(
         update={

@@ -14,6 +14,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from generators.events import evidence
 from generators.place import Placement
 from generators.sources import Episode
 from generators.video import encode_mp4
@@ -75,9 +76,10 @@ def held(rows: NDArray[np.float32], steps: Steps) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.pad(rows, ((steps.before, steps.after), (0, 0)), mode="edge"))
 
 
-def act_rows(record: Trajectory, episode: Episode, steps: Steps) -> NDArray[np.float32]:
-    """float32 [total, D]: idle, the episode's actions, idle."""
-    _, before, after = idle_actions(record, episode)
+def act_rows(
+    before: NDArray[np.float32], episode: Episode, after: NDArray[np.float32], steps: Steps
+) -> NDArray[np.float32]:
+    """float32 [total, D]: idle as `before` [D], the episode's actions, idle as `after` [D]."""
     parts = (np.tile(before, (steps.before, 1)), episode.action, np.tile(after, (steps.after, 1)))
     return np.ascontiguousarray(np.concatenate(parts), np.float32)
 
@@ -120,7 +122,7 @@ def act_events(plan: Placement, steps: Steps, cited: tuple[Evidence, ...]) -> li
     """Idle, trajectory, idle. The second rests on the instruction, the third on the last frame."""
     motion = plan.placed["motion"]
     start_s, end_s = (seconds(s, plan.rate) for s in (motion.start, motion.end))
-    done = () if plan.seen_in is None else (_frame(plan, steps.before + steps.moving - 1),)
+    done = evidence(plan, (motion.event.id,))
     total_s = seconds(plan.sample_count, plan.rate)
     parts = (
         ("act-hold", "idle", 0.0, 0.0, start_s, 0, steps.before, ()),
@@ -137,11 +139,6 @@ def act_events(plan: Placement, steps: Steps, cited: tuple[Evidence, ...]) -> li
         ("act-rest", "idle", end_s, end_s, total_s, steps.before + steps.moving, steps.after, done),
     )
     return [_act(plan, *part) for part in parts if part[6] > 0]
-
-
-def _frame(plan: Placement, frame_index: int) -> Evidence:
-    revealed_s = round(frame_index / plan.fps, 6)
-    return Evidence(event=plan.seen_in or "", frame_index=frame_index, revealed_s=revealed_s)
 
 
 def _act(
