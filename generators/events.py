@@ -34,15 +34,19 @@ def hear(plan: Placement, placed: Placed) -> Hear:
 
 
 def say(plan: Placement, placed: Placed) -> Say:
-    """The agent event of what the assistant says: only the words that sounded."""
+    """The agent event of what the assistant says: the words that sounded, and those it was kept
+    from saying."""
     event = placed.event
     assert isinstance(event, Utterance)
     words = [w for s in placed.stretches for w in _words(plan, s)]
     pieces = [_piece(plan, s) for s in placed.stretches]
     end = placed.end
+    unsaid: dict[str, Any] = {}
     if placed.cut is not None:
         end = settled(plan, placed)
         cut_s, end_s = seconds(placed.cut, plan.rate), seconds(end, plan.rate)
+        unsaid["unsaid_words"] = tuple(w for w in words if w.end_s > cut_s)
+        unsaid["unsaid_pieces"] = tuple(p for p in pieces if p.end_s > end_s or p.start_s >= cut_s)
         words = [_cut_word(w, cut_s, end_s) for w in words if w.start_s < cut_s]
         pieces = [
             p.model_copy(update={"end_s": min(p.end_s, end_s)}) for p in pieces if p.start_s < cut_s
@@ -57,6 +61,7 @@ def say(plan: Placement, placed: Placed) -> Say:
         voice=event.voice,
         words=tuple(words),
         pieces=tuple(pieces),
+        **unsaid,
     )
 
 

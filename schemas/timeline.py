@@ -16,7 +16,7 @@ from pydantic import Field
 from schemas.base import KEY_PATTERN, Record, Seconds
 from schemas.label import Evidence, Label
 
-TIMELINE_VERSION = "1.0"
+TIMELINE_VERSION = "1.1"
 
 
 class TimedWord(Record):
@@ -126,7 +126,10 @@ class Write(AgentEvent):
 class Say(AgentEvent):
     """Speech in `speak`: the exact words, in pieces (sentences) with their times.
 
-    `words` holds only what sounded; `text` is the whole plan. `behaviour` tells a backchannel.
+    `words` and `pieces` hold only what sounded; `text` is the whole plan. Of a cut event
+    `unsaid_words` and `unsaid_pieces` are those that a cut shortened or left out, with the times
+    that they would have had: `planned_words` and `planned_pieces` equal the uncut twin's (since 1.1;
+    a cut event of 1.0 has none). `behaviour` tells a backchannel.
     """
 
     kind: Literal["say"] = "say"
@@ -136,6 +139,24 @@ class Say(AgentEvent):
     voice: str
     words: tuple[TimedWord, ...] = ()
     pieces: tuple[Piece, ...] = ()
+    unsaid_words: tuple[TimedWord, ...] = ()
+    unsaid_pieces: tuple[Piece, ...] = ()
+
+    @property
+    def planned_words(self) -> tuple[TimedWord, ...]:
+        """All words with the times of the plan."""
+        if not self.unsaid_words:
+            return self.words
+        first = self.unsaid_words[0].char_start
+        return (*(w for w in self.words if w.char_start < first), *self.unsaid_words)
+
+    @property
+    def planned_pieces(self) -> tuple[Piece, ...]:
+        """All pieces with the times of the plan."""
+        if not self.unsaid_pieces:
+            return self.pieces
+        first = self.unsaid_pieces[0].char_start
+        return (*(p for p in self.pieces if p.char_start < first), *self.unsaid_pieces)
 
 
 class ToolCall(AgentEvent):
@@ -222,7 +243,7 @@ class Provenance(Record):
 class Timeline(Record):
     """One sample. `duration_s` is its length; every track covers all of it."""
 
-    version: Literal["1.0"] = "1.0"
+    version: Literal["1.0", "1.1"] = "1.1"
     key: str = Field(pattern=KEY_PATTERN)
     subset: str = Field(pattern=KEY_PATTERN)
     group: str

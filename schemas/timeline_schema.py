@@ -1,4 +1,4 @@
-"""Print the Timeline's JSON schema: `python -m schemas.timeline_schema > schemas/timeline-1.0.schema.json`.
+"""Print the Timeline's JSON schema: `python -m schemas.timeline_schema > schemas/timeline-1.1.schema.json`.
 
 A change of the Timeline needs a new TIMELINE_VERSION and a new file; old files stay.
 """

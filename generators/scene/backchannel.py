@@ -23,7 +23,8 @@ BACKCHANNELS: dict[str, tuple[str, ...]] = {
     "pt": ("aham", "sim", "certo", "tá"),
 }
 DELAY_S = (0.12, 0.3)
-LEAD_S = 0.05
+# a decision is seen one frame later: in steps of 80 ms it must come this early, or speech waits
+LEAD_S = 0.1
 # a shorter stretch gives nothing to acknowledge
 MIN_WORDS = 3
 
