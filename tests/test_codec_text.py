@@ -84,3 +84,36 @@ def test_what_is_no_text_is_refused() -> None:
         CODEC.decode([-1])
     with pytest.raises(StrettoError, match="vocab_size"):
         fit_text(TEXTS, TextSettings(vocab_size=100))
+
+
+def span_ends(ids: list[int]) -> list[int]:
+    """Ends by the slow way: the characters that the first bytes have begun."""
+    data, out = b"", []
+    for i in ids:
+        data += CODEC.piece(i)
+        out.append(sum(1 for byte in data if byte & 0xC0 != 0x80))
+    return out
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), max_size=5))
+@settings(max_examples=200, deadline=None)
+def test_spans_have_the_ids_of_encode_and_the_ends_of_their_text(texts: list[str]) -> None:
+    spans = CODEC.encode_spans(texts)
+    assert [ids for ids, _ in spans] == CODEC.encode_batch(texts)
+    for text, (ids, ends) in zip(texts, spans, strict=True):
+        assert ends == span_ends(ids)
+        assert ends == sorted(ends) and (ends[-1:] or [0]) == [len(text)]
+        assert all(type(end) is int for end in ends)
+
+
+def test_spans_of_odd_text() -> None:
+    family = "\U0001f469\u200d\U0001f467"
+    for text in ["", "\n\n a", "e\u0301 cafe\u0301", family, "table \U0001f34e table", "x" * 999]:
+        ids, ends = CODEC.encode_spans([text])[0]
+        assert ids == CODEC.encode(text) and ends == span_ends(ids)
+        # the text up to the end of an id is what the ids so far have begun
+        for n, end in enumerate(ends, 1):
+            whole = CODEC.decode(ids[:n])
+            assert text[: end - 1] == whole.rstrip("\ufffd")[: end - 1] and len(text[:end]) == end
+    apple, ends = CODEC.encode_spans(["\U0001f34e"])[0]
+    assert len(apple) > 1 and set(ends) == {1}  # one character over several ids

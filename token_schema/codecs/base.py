@@ -1,5 +1,8 @@
 """What every codec is, and how one is kept: a folder of `codec.json` and plain arrays.
 
+An embedded codec is whole in its folder; a real one (`REAL_TYPES`) keeps the manifest alone, which
+pins weights that live elsewhere (pinned.py).
+
 `codec.json` lists each other file with its digest, and carries a digest of itself, which is the
 codec's hash: a schema that names the hash pins every number that decides a code. Arrays are NPY
 read without pickle, so that a codec from elsewhere stays data.
@@ -32,15 +35,26 @@ TYPES = {
     "rvq": ("token_schema.codecs.rvq", "AudioRVQ"),
     "patch_vq": ("token_schema.codecs.patch_vq", "ImagePatchVQ"),
     "fast": ("token_schema.codecs.fast", "ActionFAST"),
+    "uniform": ("token_schema.codecs.uniform", "ActionUniform"),
+    "voice": ("token_schema.codecs.voice", "VoiceClips"),
+    "mimi": ("token_schema.codecs.hf_audio", "Mimi"),
+    "encodec": ("token_schema.codecs.hf_audio", "Encodec"),
+    "dac": ("token_schema.codecs.hf_audio", "Dac"),
+    "cosyvoice2": ("token_schema.codecs.cosyvoice_tokens", "CosyVoice2"),
+    "emu3": ("token_schema.codecs.hf_image", "Emu3"),
+    "hf_text": ("token_schema.codecs.hf_text", "HFText"),
+    "hf_fast": ("token_schema.codecs.hf_fast", "HFFast"),
 }
+# those whose weights live elsewhere: `token_schema.codecs.pinned` makes them
+REAL_TYPES = ("mimi", "encodec", "dac", "cosyvoice2", "emu3", "hf_text", "hf_fast")
 _NAME = re.compile(r"[a-z0-9_]+\.(npy|json)")
 
 
 @runtime_checkable
 class Codec(Protocol):
-    """A fitted codec. `encode` and `decode` depend on the kind; see each class."""
+    """A codec. `encode` and `decode` depend on the kind; see each class."""
 
-    kind: str  # "text", "audio", "image" or "action"
+    kind: str  # "text", "audio", "image" or "action" (or "voice": clips for prompts)
 
     @property
     def size(self) -> int:
@@ -50,6 +64,10 @@ class Codec(Protocol):
     @property
     def hash(self) -> str:
         """Hex BLAKE2b of everything in the codec's files."""
+        ...
+
+    def open(self) -> None:
+        """Make ready to encode. Raises StrettoError when a real codec's weights are not there."""
         ...
 
     def to_files(self) -> dict[str, bytes]:
@@ -63,9 +81,15 @@ class Codec(Protocol):
 
 
 class StoredCodec:
-    """What the embedded codecs share: a hash that comes from the files, computed once."""
+    """What all codecs share: a hash that comes from the files, computed once."""
 
     _hash: str | None = None
+
+    def open(self) -> None:
+        """Get ready to encode now: real codecs check and load their weights, embedded ones are.
+
+        A run calls it before its first sample, so that absent weights refuse it at once.
+        """
 
     def to_files(self) -> dict[str, bytes]:
         raise NotImplementedError

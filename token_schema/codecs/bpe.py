@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
+import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from schemas.errors import StrettoError
@@ -50,6 +52,7 @@ class TextBPE(base.StoredCodec):
             bytes(table[c] for c in tokenizer.id_to_token(i) or "")
             for i in range(tokenizer.get_vocab_size())
         ]
+        self._lengths = [len(piece) for piece in self._pieces]
 
     @property
     def size(self) -> int:
@@ -71,6 +74,24 @@ class TextBPE(base.StoredCodec):
                 "repair the text in its source",
             ) from error
         return [encoding.ids for encoding in out]
+
+    def encode_spans(self, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
+        """(ids, ends) of each text: the ids of `encode_batch`, and for each the character offset
+        (exclusive) to which it reaches. Ids that share a character have the same end."""
+        return [
+            (ids, self._ends(text, ids))
+            for text, ids in zip(texts, self.encode_batch(texts), strict=True)
+        ]
+
+    def _ends(self, text: str, ids: list[int]) -> list[int]:
+        """The pieces' bytes are the text's bytes, so their lengths alone tell the ends."""
+        ends = list(accumulate(self._lengths[i] for i in ids))
+        data = text.encode()
+        if len(data) == len(text):
+            return ends
+        # a byte other than 10xxxxxx begins a character: how many have begun before each end
+        begins = (np.frombuffer(data, np.uint8) & 0xC0) != 0x80
+        return np.cumsum(begins)[np.array(ends) - 1].tolist()
 
     def piece(self, token_id: int) -> bytes:
         """The bytes of one id."""

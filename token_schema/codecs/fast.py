@@ -18,6 +18,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 
 import numpy as np
 from tokenizers import Tokenizer, models, trainers
@@ -25,6 +26,7 @@ from tokenizers import Tokenizer, models, trainers
 from schemas import draws
 from schemas.errors import StrettoError
 from token_schema.codecs import base
+from token_schema.codecs.action_rows import checked_chunks, checked_rows
 from token_schema.codecs.exact import Reservoir, int_table
 
 VERSION = 1
@@ -84,6 +86,7 @@ class ActionFAST(base.StoredCodec):
     """DCT and BPE over action chunks of one embodiment."""
 
     kind = "action"
+    fixed: int | None = None  # ids a row: a chunk is coded whole
 
     def __init__(
         self, shape: Shape, low: np.ndarray, high: np.ndarray, tokenizer: Tokenizer
@@ -108,6 +111,15 @@ class ActionFAST(base.StoredCodec):
         """D, the length of an action vector."""
         return len(self.low)
 
+    def least_tokens(self, steps: int) -> int:
+        """The fewest ids that a chunk of `steps` rows can have: all of them the longest piece."""
+        longest = max(map(len, self._pieces), default=1)
+        return -(-steps * self.dims // max(1, longest))
+
+    def most_tokens(self, steps: int) -> int:
+        """The most ids that a chunk of `steps` rows can have: one for each coefficient."""
+        return steps * self.dims
+
     def encode(self, chunk: np.ndarray) -> list[int]:
         """Ids of float [T, D], 1 <= T <= horizon. Values outside of the fitted range are clipped.
 
@@ -117,27 +129,30 @@ class ActionFAST(base.StoredCodec):
 
     def encode_batch(self, chunks: Sequence[np.ndarray]) -> list[list[int]]:
         """Ids of each chunk: the same as one by one, and faster."""
-        texts = [self._text(self.coefficients(chunk)) for chunk in chunks]
-        return [e.ids for e in self.tokenizer.encode_batch(texts, add_special_tokens=False)]
+        alike = [np.stack(list(same)) for _, same in groupby(chunks, np.shape)]
+        texts = [text for stacked in alike for text in self._texts(self._coefficients(stacked))]
+        return [e.ids for e in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
 
     def coefficients(self, chunk: np.ndarray) -> np.ndarray:
         """Rounded DCT coefficients int64 [T, D], frequency by dimension."""
-        chunk = np.asarray(chunk, np.float64)
-        if chunk.ndim != 2 or chunk.shape[1] != self.dims or not 1 <= len(chunk) <= self.horizon:
-            raise StrettoError(
-                f"action chunk of shape {list(chunk.shape)}, not [1..{self.horizon}, {self.dims}]",
-                "action codec",
-            )
-        if not np.isfinite(chunk).all():
-            raise StrettoError("action is not a finite number", "action codec")
+        return self._coefficients(np.asarray(chunk)[None])[0]
+
+    def _coefficients(self, chunks: np.ndarray) -> np.ndarray:
+        """The same of n chunks of one length: int64 [n, T, D]."""
+        chunks = checked_chunks(chunks, self.horizon, self.dims)
         span = np.where(self._moves, self.high - self.low, 1.0)
-        unit = np.where(self._moves, (np.clip(chunk, self.low, self.high) - self.low) / span, 0.5)
+        unit = np.where(self._moves, (np.clip(chunks, self.low, self.high) - self.low) / span, 0.5)
         whole = np.rint((2.0 * unit - 1.0) * _INPUT)
-        exact = dct_matrix(len(chunk)) @ whole  # under 2**16 * 2**12 * 512 = 2**37
+        # under 2**16 * 2**12 * 512 = 2**37: exact in whatever order it is summed
+        exact = dct_matrix(chunks.shape[1]) @ whole
         return np.rint(exact * self.shape.scale / (_INPUT * _DCT)).astype(np.int64)
 
-    def _text(self, coefficients: np.ndarray) -> str:
-        return "".join(map(chr, (coefficients.ravel() + self.shape.bound + _FIRST_CHAR).tolist()))
+    def _texts(self, coefficients: np.ndarray) -> list[str]:
+        """A character for each coefficient: a text for each chunk of int64 [n, T, D]."""
+        codes = (coefficients + (self.shape.bound + _FIRST_CHAR)).astype("<u4")
+        size = codes[0].size
+        text = codes.tobytes().decode("utf-32-le")
+        return [text[at : at + size] for at in range(0, len(text), size)]
 
     def decode(self, ids: Iterable[int], steps: int, dims: int) -> np.ndarray:
         """Actions float32 [steps, dims] of the ids, each within `max_error(steps)` when in range.
@@ -226,7 +241,9 @@ class ActionFAST(base.StoredCodec):
             )
         chunks, low, high = _sample(trajectories, settings)
         codec = cls(shape, low, high, Tokenizer(models.BPE()))
-        texts = (codec._text(codec.coefficients(chunk)) for chunk in chunks)
+        texts = (
+            text for chunk in chunks for text in codec._texts(codec._coefficients(chunk[None]))
+        )
         trainer = trainers.BpeTrainer(
             vocab_size=settings.vocab_size,
             show_progress=False,
@@ -264,7 +281,7 @@ def _sample(
     keep: Reservoir | None = None
     least = most = np.zeros(0)
     for i, trajectory in enumerate(trajectories):
-        rows = _rows(trajectory, i, len(least) if keep else None)
+        rows = checked_rows(trajectory, i, len(least) if keep else None)
         if not len(rows):
             continue
         if keep is None:
@@ -289,18 +306,3 @@ def _range(rows: np.ndarray, least: np.ndarray, most: np.ndarray) -> tuple[np.nd
     q01, q99 = np.quantile(rows.astype(np.float64), [0.01, 0.99], axis=0, method="inverted_cdf")
     rare = q01 == q99
     return np.where(rare, least, q01).astype(np.float64), np.where(rare, most, q99)
-
-
-def _rows(trajectory: np.ndarray, index: int, dims: int | None) -> np.ndarray:
-    """float32 [n, D] checked: one D for all, finite."""
-    rows = np.asarray(trajectory, np.float32)
-    where = f"fit action, trajectory {index}"
-    if rows.ndim != 2 or not rows.shape[1] or (dims is not None and rows.shape[1] != dims):
-        raise StrettoError(
-            f"actions of shape {list(rows.shape)}, not [n, {dims or 'D'}]",
-            where,
-            "fit one codec for each embodiment",
-        )
-    if not np.isfinite(rows).all():
-        raise StrettoError("action is not a finite number", where)
-    return rows

@@ -43,14 +43,14 @@ class MelSpec:
         if not (
             whole
             and 8000 <= self.sample_rate_hz <= 48000
-            and 1 <= self.subframes <= 16
-            and 16 <= self.n_mels <= 80
+            and 1 <= self.subframes <= 64
+            and 8 <= self.n_mels <= 128
             and 1 <= self.rate_hz <= 100
         ):
             raise StrettoError(
                 f"audio codec settings out of range: {self}",
                 "codec settings",
-                "8000-48000 Hz, rate 1-100, 1-16 subframes, 16-80 mels",
+                "8000-48000 Hz, rate 1-100, 1-64 subframes, 8-128 mels",
             )
         if self._hop.denominator != 1:
             raise StrettoError(
