@@ -8,19 +8,42 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
-from schema_samples import ArrayMedia, codec_set
+from known_tokens import assert_same_where_known
+from numpy.typing import NDArray
+from preset_codecs import all_codecs, preset_set
 from worlds import config, dialogue, sample_of
 
 from generators.sources import read_source
+from generators.video import decode_mp4
 from schemas.config import Config, DialogueSource, SourceEntry, TrajectorySource
 from schemas.records import Dialogue, Trajectory, Turn
 from schemas.sample import Sample
 from schemas.timeline import Act, AnyAgentEvent, Say, TypedInput
 from token_schema import Tokens, compile_sample, load_schema
+from token_schema.codec_set import CodecSet
+from token_schema.codecs.fit import ActionSettings, fit_action
+from token_schema.codecs.uniform import ActionUniform, UniformSettings
+from token_schema.models import AudioLane
+from token_schema.tokens import CONTENT
+
+# one of each kind: blocks with and without phases, steps with each placement, turns
+COMPARED = (
+    "ellsa",
+    "lws",
+    "minicpm-o",
+    "bayling",
+    "moshi",
+    "personaplex",
+    "roboego",
+    "moss-speech",
+    "llama-omni",
+)
 
 LONG = (
     "Well, there are three ways to get there. You can take the train from the central station, "
@@ -39,19 +62,43 @@ def parting_sample(a: Sample, b: Sample) -> int:
 
 def seen_at(event: AnyAgentEvent, t_s: float) -> dict[str, object]:
     """All that can be known of an agent event at time t: what is later is not compared."""
-    known = event.model_dump(exclude={"end_s", "cut_s", "cut_by", "words", "pieces"})
+    parts = {"words", "pieces", "unsaid_words", "unsaid_pieces"}
+    known = event.model_dump(exclude={"end_s", "cut_s", "cut_by", *parts})
     if isinstance(event, Act):  # its extent is a record, not a plan
         known = {k: v for k, v in known.items() if k not in ("step_count", "planned_end_s")}
     if isinstance(event, Say):
         known["words"] = [w.model_dump() for w in event.words if w.end_s <= t_s]
         known["pieces"] = [p.start_s for p in event.pieces if p.start_s <= t_s]
+        known["plan"] = event.planned_words, event.planned_pieces
     if event.cut_s is not None and event.cut_s <= t_s:
         known["cut"] = (event.cut_s, event.cut_by)
     return known
 
 
-def assert_causal(a: Sample, b: Sample) -> float:
-    """Equal up to where the worlds part; gives that time in seconds."""
+@dataclass(frozen=True)
+class InMemory:
+    """A sample's media."""
+
+    sample: Sample
+
+    def listen(self) -> NDArray[np.int16]:
+        return self.sample.listen
+
+    def speak(self) -> NDArray[np.int16]:
+        return self.sample.speak
+
+    def frames(self, camera: str, indices: Sequence[int]) -> NDArray[np.uint8]:
+        return decode_mp4(self.sample.look[camera], indices)
+
+    def act(self) -> NDArray[np.float32] | None:
+        return self.sample.act
+
+    def state(self) -> NDArray[np.float32] | None:
+        return self.sample.state
+
+
+def assert_causal(a: Sample, b: Sample, presets: Sequence[str] = COMPARED) -> float:
+    """Equal up to where the worlds part, as Timelines and as tokens; gives that time in seconds."""
     rate = a.timeline.listen.sample_rate_hz
     at = parting_sample(a, b)
     t_s = at / rate
@@ -60,33 +107,40 @@ def assert_causal(a: Sample, b: Sample) -> float:
     assert events[0] == events[1]
     labels = [[label for label in s.timeline.labels if label.decided_s <= t_s] for s in (a, b)]
     assert labels[0] == labels[1]
-    assert_same_tokens(tokens_of(a), tokens_of(b), t_s)
+    for name in presets:
+        n = assert_same_where_known(load_schema(name), tokens_of(a, name), tokens_of(b, name), t_s)
+        assert n > 0
     return t_s
 
 
-def tokens_of(sample: Sample) -> Tokens:
-    schema = load_schema("ellsa")
-    media = ArrayMedia(sample.listen, sample.speak)
-    return compile_sample(schema, codec_set(schema), sample.timeline, media)
+def tokens_of(sample: Sample, name: str, codecs: CodecSet | None = None) -> Tokens:
+    chosen = codecs or preset_set(name)
+    return compile_sample(load_schema(name), chosen, sample.timeline, InMemory(sample))
 
 
-def assert_same_tokens(a: Tokens, b: Tokens, t_s: float) -> None:
-    """The ids at every position with known(p) <= T, which is a prefix of the sequence."""
-    known = [int(np.searchsorted(t.known_s, t_s, side="right")) for t in (a, b)]
-    assert np.all(np.diff(a.known_s) >= 0) and np.all(np.diff(b.known_s) >= 0)
-    # a world that is over has no positions beyond its end: compare what both have
-    n = min(known)
-    assert n > 0 and np.array_equal(a.ids[:n], b.ids[:n])
-    over = min(a.report.blocks, b.report.blocks)
-    assert known[0] == known[1] or over <= t_s
+def assert_same_output(name: str, a: Sample, b: Sample, cut_s: float) -> None:
+    """What the agent emits before it can know of the cut is its twin's, whatever it hears
+    meanwhile: lane by lane, because the user's voice moves the ids of no other lane.
 
-
-def assert_same_output(a: Tokens, b: Tokens, cut_s: float) -> None:
-    """What the agent emits before it can know of the cut, whatever it hears meanwhile."""
-    names = [lane.channel for lane in load_schema("ellsa").lanes]
-    for lane in (names.index("write"), names.index("speak")):
-        ids = [t.ids[(t.lane == lane) & (t.known_s < cut_s)] for t in (a, b)]
-        assert len(ids[0]) > 20 and np.array_equal(ids[0], ids[1])
+    In steps the code of the frame in which the cut lies may differ: the step that emits it knows
+    why. In turns the cut ends the turn: its lanes are prefixes of the twin's.
+    """
+    schema, tokens = load_schema(name), [tokens_of(s, name) for s in (a, b)]
+    compared = 0
+    for i, lane in enumerate(schema.lanes):
+        if schema.is_input(lane):
+            continue
+        own = [(t.lane == i) & (t.known_s < cut_s) for t in tokens]
+        if schema.timing == "frames" and isinstance(lane, AudioLane):
+            late = lane.delay + min(lane.delays or (0,))
+            ends_s = [np.round((t.block - late + 1) * schema.block_s, 6) for t in tokens]
+            own = [mine & (end <= cut_s) for mine, end in zip(own, ends_s, strict=True)]
+        ids = [t.ids[mine] for t, mine in zip(tokens, own, strict=True)]
+        n = min(map(len, ids)) if schema.timing == "turns" else len(ids[0])
+        assert np.array_equal(ids[0][:n], ids[1][:n]), (name, lane.name)
+        assert schema.timing == "turns" or len(ids[0]) == len(ids[1]), (name, lane.name)
+        compared += n
+    assert compared > 20, name
 
 
 def test_another_next_user_turn() -> None:
@@ -108,6 +162,7 @@ def test_with_and_without_a_barge_in() -> None:
     a, b = (sample_of(dialogue(*t), config(barge_in_rate=0)) for t in (turns, quiet))
     assert_causal(a, b)
     [cut] = [e for e in a.timeline.agent if isinstance(e, Say) and e.cut_s is not None]
+    assert cut.cut_s is not None
     # the twin is equal beyond the parting: until the assistant has yielded
     until = round(cut.cut_s * 16000)
     assert np.array_equal(a.speak[:until], b.speak[:until])
@@ -115,7 +170,8 @@ def test_with_and_without_a_barge_in() -> None:
     reply = min(e.start_s for e in a.timeline.agent if isinstance(e, Say) and e.start_s > cut.end_s)
     assert not a.speak[until + fade : round(reply * 16000)].any(), "silent after the fade"
     assert cut.cut_by is not None and cut.cut_by.revealed_s <= cut.cut_s
-    assert_same_output(tokens_of(a), tokens_of(b), cut.cut_s)
+    for name in COMPARED:
+        assert_same_output(name, a, b, cut.cut_s)
     assert sum(w.cut for w in cut.words) <= 1 and not any(w.start_s >= cut.cut_s for w in cut.words)
 
 
@@ -156,7 +212,7 @@ def test_what_appears_before_an_answer(one: list[Turn], other: list[Turn]) -> No
     """A typed message, a tool's result or more speech comes before the answer was decided."""
     for n in range(12):
         a, b = (sample_of(dialogue(*turns, key=f"t-{n}"), config()) for turns in (one, other))
-        t_s = assert_causal(a, b)
+        t_s = assert_causal(a, b, [COMPARED[(n + k) % len(COMPARED)] for k in (0, 4)])
         early = [[e.id for e in s.timeline.agent if e.decided_s <= t_s] for s in (a, b)]
         assert early[0] == early[1] == []
 
@@ -180,7 +236,9 @@ def test_worlds_of_every_example_dialogue(repo: Path) -> None:
     for record in records:
         base = sample_of(record, cfg)
         for other in other_worlds(record):
-            assert_causal(base, sample_of(other, cfg))
+            # three presets a pair: each meets every third pair
+            presets = [COMPARED[(parted + k) % len(COMPARED)] for k in (0, 3, 6)]
+            assert_causal(base, sample_of(other, cfg), presets)
             parted += 1
     assert parted >= 10
 
@@ -222,6 +280,30 @@ def test_another_outcome_of_a_robot_episode(repo: Path) -> None:
     assert events[0] == events[1] and len(events[0]) >= 4
     at = round(parted_s * 16000)
     assert np.array_equal(a.speak[:at], b.speak[:at])
+    for name in ("ellsa", "ellsa-speech", "roboego", "roboego-trailing", "minicpm-o"):
+        codecs = robot_codecs(name, a)
+        one, two = (tokens_of(s, name, codecs) for s in (a, b))
+        before_s = float(np.nextafter(parted_s, 0))
+        n = assert_same_where_known(load_schema(name), one, two, before_s)
+        assert n < min(len(one), len(two))
+        for i, lane in enumerate(load_schema(name).lanes):
+            if lane.name in ("act", "look"):
+                here = (one.lane[:n] == i) & (one.kind[:n] == CONTENT)
+                assert here.sum() > 10, "the robot is there"
+
+
+def robot_codecs(name: str, sample: Sample) -> CodecSet:
+    """The preset's codecs, those of actions fitted on this robot."""
+    assert sample.act is not None
+    subset = sample.timeline.subset
+    return CodecSet(
+        load_schema(name),
+        {
+            **{n: c for n, c in all_codecs().items() if not n.endswith(".arm")},
+            f"action.{subset}": fit_action([sample.act], ActionSettings(vocab_size=300)),
+            f"uniform.{subset}": ActionUniform.fit([sample.act], UniformSettings()),
+        },
+    )
 
 
 def test_a_leak_would_be_found() -> None:

@@ -1,14 +1,17 @@
 """The codecs that a schema names, read from the corpus that they were fitted on.
 
 `CodecSet.load(DIR, schema)` reads DIR/codecs/NAME/ for every codec of the schema; of the action
-codec one for each embodiment, DIR/codecs/NAME-SUBSET/. A corpus without cameras has no image codec
+codec one for each embodiment, DIR/codecs/NAME.SUBSET/. A corpus without cameras has no image codec
 and one without robots no action codec: their range is then empty, and a sample that needs one is
-refused.
+refused. Lanes `as: slots` and `as: mel` need no codec (see `codecs.mel_slots`). A codec that looks
+ahead is taken: the layout delays its codes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,11 +20,23 @@ from typing import Any, Protocol
 from schemas.draws import digest
 from schemas.errors import StrettoError
 from token_schema.codecs.base import MANIFEST, load
-from token_schema.language import ActLane, AudioLane, LookLane, TextLane, TokenSchema, exact
-from token_schema.vocabulary import Vocabulary
+from token_schema.models import ActLane, AudioLane, Lane, LookLane, TextLane
+from token_schema.schema import TokenSchema, exact
+from token_schema.vocabulary import Codes, Vocabulary
 
 FOLDER = "codecs"
-FIT = "run `stretto fit CONFIG DIR`"
+FIT = "run `stretto fit CONFIG DIR --schema S`"
+KINDS: dict[type, str] = {
+    TextLane: "text",
+    AudioLane: "audio",
+    LookLane: "image",
+    ActLane: "action",
+}
+
+
+def action_name(codec: str, subset: str) -> str:
+    """The folder of an embodiment's action codec. No codec's own name holds a dot."""
+    return f"{codec}.{subset}"
 
 
 class Store(Protocol):
@@ -34,7 +49,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class CodecSet:
-    """`codecs` by folder name: `text`, `audio`, `image`, `action-SUBSET`."""
+    """`codecs` by folder name: `text`, `audio`, `image`, `action.SUBSET`."""
 
     schema: TokenSchema
     codecs: Mapping[str, Any]
@@ -42,15 +57,16 @@ class CodecSet:
     def __post_init__(self) -> None:
         for name, kind in kinds(self.schema).items():
             for codec_name, codec in self._named(name, kind).items():
-                if codec.kind != kind:
-                    raise StrettoError(
-                        f"is a codec for {codec.kind}, not {kind}", f"{FOLDER}/{codec_name}", FIT
-                    )
-            if kind in ("text", "audio"):
+                self._check_kind(name, codec_name, codec, kind)
+            if kind in ("text", "audio", "voice"):
                 self.get(name)
         for lane in self.schema.lanes:
-            if isinstance(lane, AudioLane):
+            if isinstance(lane, AudioLane) and lane.as_ == "codes":
                 self._check_audio(lane)
+            if isinstance(lane, ActLane) and self.schema.mode == "parallel":
+                self._check_fixed(lane)
+        if self.schema.timing == "blocks":
+            self._check_lags()
 
     @classmethod
     def load(cls, source: Store | str | Path, schema: TokenSchema) -> CodecSet:
@@ -62,7 +78,7 @@ class CodecSet:
         codecs = {}
         for name, kind in kinds(schema).items():
             wanted = [
-                n for n in files if n == name or (kind == "action" and n.startswith(f"{name}-"))
+                n for n in files if n == name or (kind == "action" and n.startswith(f"{name}."))
             ]
             for n in sorted(wanted):
                 codecs[n] = load(files[n](), where=f"{where}/{FOLDER}/{n}")
@@ -76,15 +92,30 @@ class CodecSet:
             )
         return self.codecs[name]
 
+    def open(self) -> None:
+        """Find, check and load the weights of real codecs now, so that a run without them is
+        refused before its first sample. Raises StrettoError."""
+        for _, codec in sorted(self.codecs.items()):
+            codec.open()
+
     def action(self, lane: ActLane, subset: str) -> Any:
         """The action codec of an embodiment. Raises StrettoError."""
-        return self.get(f"{lane.codec}-{subset}")
+        return self.get(action_name(lane.codec, subset))
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        """Text first, then the other codecs as lanes name them."""
-        order = sorted(kinds(self.schema).items(), key=lambda item: item[1] != "text")
-        return Vocabulary.build(self.schema.specials(), {n: self._size(n, k) for n, k in order})
+        """The text codec, the head's special tokens, then what each lane adds."""
+        return Vocabulary.build(self._parts())
+
+    def _parts(self) -> Iterator[str | Codes]:
+        named = kinds(self.schema)
+        yield from (self._codes(n, k) for n, k in list(named.items())[:1] if k == "text")
+        yield from self.schema.model_copy(update={"lanes": ()}).specials()
+        for lane in self.schema.lanes:
+            yield from lane.specials()
+            name = codec_of(lane)
+            if name is not None:
+                yield self._codes(name, named[name])
 
     @property
     def hash(self) -> str:
@@ -94,17 +125,67 @@ class CodecSet:
     def _named(self, name: str, kind: str) -> dict[str, Any]:
         """The codecs that serve the schema's codec `name`."""
         if kind == "action":
-            return {n: c for n, c in sorted(self.codecs.items()) if n.startswith(f"{name}-")}
+            return {n: c for n, c in sorted(self.codecs.items()) if n.startswith(f"{name}.")}
         return {name: self.codecs[name]} if name in self.codecs else {}
 
-    def _size(self, name: str, kind: str) -> tuple[int, int]:
-        """(entries, codebooks) of a range: for actions, the largest of all embodiments."""
-        found = self._named(name, kind).values()
-        entries = max((c.size for c in found), default=0)
+    def _codes(self, name: str, kind: str) -> Codes:
+        """The ids of a codec: as many codebooks as lanes ask for; of all embodiments the most."""
+        entries = max((c.size for c in self._named(name, kind).values()), default=0)
         books = [
-            x.codebooks for x in self.schema.lanes if isinstance(x, AudioLane) and x.codec == name
+            x.codebooks
+            for x in self.schema.lanes
+            if isinstance(x, AudioLane) and codec_of(x) == name
         ]
-        return entries, max(books, default=1)
+        return Codes(name, kind, entries, max(books, default=1))
+
+    def _check_kind(self, name: str, codec_name: str, codec: Any, kind: str) -> None:
+        where = f"{FOLDER}/{codec_name}"
+        if codec.kind != kind:
+            raise StrettoError(f"is a codec for {codec.kind}, not {kind}", where, FIT)
+        declared = self.schema.codecs.get(name)
+        found = type_of(codec)
+        if declared is not None and declared.type != found:
+            raise StrettoError(
+                f"is of type {found!r}, the schema {self.schema.name!r} says {declared.type!r}",
+                where,
+                f"delete it and {FIT}, or give the schema's codec another name",
+            )
+
+    def _check_lags(self) -> None:
+        """What a block says and does must have been heard by then, look-ahead included."""
+        heard = [x for x in self.schema.lanes if isinstance(x, AudioLane) and x.channel == "listen"]
+        for lane in self.schema.lanes:
+            if lane.channel not in ("speak", "act"):
+                continue
+            assert isinstance(lane, (AudioLane, ActLane))
+            early_s = max((self._early_s(lane, x) for x in heard), default=0.0)
+            if early_s > 1e-9:
+                raise StrettoError(
+                    f"comes {early_s:.3g} s before what it answers is heard",
+                    f"{self.schema.name}: lane {lane.name}: delay",
+                    f"delay `speak` by {math.ceil(early_s / self.schema.block_s)} blocks more"
+                    if lane.channel == "speak"
+                    else "`act` cannot be delayed: hear through a codec that does not look ahead",
+                )
+
+    def _early_s(self, lane: AudioLane | ActLane, heard: AudioLane) -> float:
+        """How much later `heard` tells of the world than `lane` reaches, in the worst block."""
+        period = exact(heard.rate_hz) * self.schema.block
+        if isinstance(lane, AudioLane):
+            period *= exact(lane.rate_hz) * self.schema.block
+        ends = range(1, period.denominator + 1)
+        known = [self._reach_s(heard, b) for b in ends]
+        if isinstance(lane, ActLane):
+            reach = [float(self.schema.block * b) for b in ends]
+        else:
+            reach = [self._reach_s(lane, b) for b in ends]
+        return max(r - k for r, k in zip(reach, known, strict=True))
+
+    def _reach_s(self, lane: AudioLane, b: int) -> float:
+        """Until when the frames of blocks before b sound."""
+        ahead_s = self.get(lane.codec).lookahead_s if lane.as_ == "codes" else 0.0
+        shift = self.schema.shift_frames(lane, ahead_s)
+        return (self.schema.frame_at(lane, b) - shift) / lane.rate_hz
 
     def _check_audio(self, lane: AudioLane) -> None:
         codec, where = self.get(lane.codec), f"{self.schema.name}: lane {lane.name}"
@@ -122,30 +203,49 @@ class CodecSet:
                 f"{where}: codebooks",
                 FIT,
             )
-        if codec.lookahead_s > 0:
-            raise StrettoError(
-                f"codec {lane.codec!r} looks ahead by {codec.lookahead_s:g} s",
-                where,
-                "the interleaved mode takes causal codecs only",
-            )
+
+    def _check_fixed(self, lane: ActLane) -> None:
+        """A step has a fixed number of streams: only codecs with as many ids a row fit in."""
+        for name, codec in self._named(lane.codec, "action").items():
+            where = f"{self.schema.name}: lane {lane.name}: codec {name}"
+            if codec.fixed is None:
+                raise StrettoError(
+                    "has no fixed number of ids a row, which the parallel mode needs",
+                    where,
+                    f"declare `codecs: {{{lane.codec}: {{type: uniform}}}}`",
+                )
+
+
+def codec_of(lane: Lane) -> str | None:
+    """The codec that a lane's ids come from; None where it needs none."""
+    if isinstance(lane, AudioLane) and lane.as_ != "codes":
+        return None
+    return getattr(lane, "codec", None)
 
 
 def kinds(schema: TokenSchema) -> dict[str, str]:
-    """Every codec name of the schema and its kind, in the order of the lanes, the prompt's first.
+    """Every codec name of the schema and its kind: the text codec (of the prompt, else of the
+    first text lane), the other lanes' in their order, the prompt's voices.
 
     Raises StrettoError when one name stands for two kinds.
     """
-    named = [(schema.prompt.codec, "text")]
-    for lane in schema.lanes:
-        kind = {TextLane: "text", AudioLane: "audio", LookLane: "image", ActLane: "action"}
-        named.append((lane.codec, kind[type(lane)]))
+    prompt = schema.prompt
+    text = [(prompt.codec, "text")] if prompt and "text" in prompt.rows else []
+    lanes = [(n, KINDS[type(x)]) for x in schema.lanes if (n := codec_of(x)) is not None]
+    text += [item for item in lanes if item[1] == "text"][: 0 if text else 1]
+    voice = [(prompt.voice_codec, "voice")] if prompt and "voice" in prompt.rows else []
     out: dict[str, str] = {}
-    for name, kind_ in named:
-        if out.setdefault(name, kind_) != kind_:
+    for name, kind in (*text, *lanes, *voice):
+        if out.setdefault(name, kind) != kind:
             raise StrettoError(
-                f"codec {name!r} is named for {out[name]} and for {kind_}", schema.name
+                f"codec {name!r} is named for {out[name]} and for {kind}", schema.name
             )
     return out
+
+
+def type_of(codec: Any) -> str:
+    """The type in a codec's manifest: `rvq`, `mimi`."""
+    return str(json.loads(codec.to_files()[MANIFEST])["type"])
 
 
 def _folder_files(folder: Path) -> dict[str, Any]:
