@@ -19,6 +19,12 @@ Settings = Annotated[
 Dir = Annotated[str, typer.Argument(metavar="DIR", help="A corpus: a folder, s3:// or gs://.")]
 Key = Annotated[str | None, typer.Argument(metavar="KEY", help="A sample (default: the first).")]
 
+SchemaName = Annotated[str, typer.Argument(metavar="S", help="A preset's name or a file.")]
+OptionalDir = Annotated[
+    str | None,
+    typer.Argument(metavar="[DIR]", help="A corpus with codecs: a folder, s3://, gs://."),
+]
+
 app = typer.Typer(
     help="Full-duplex training data: dialogues and robot trajectories in, aligned samples out.",
     no_args_is_help=True,
@@ -61,9 +67,15 @@ def generate(
 
 
 @app.command()
-def validate(directory: Dir) -> None:
-    """Prove the promises on a finished corpus, one line each."""
-    _call("validate", directory)
+def validate(
+    directory: Dir,
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="SRC", help="Of a token corpus: where its source lies now."),
+    ] = None,
+) -> None:
+    """Prove the promises on a finished corpus, or on its tokens, one line each."""
+    _call("validate", directory, source)
 
 
 @app.command()
@@ -83,15 +95,33 @@ def schema_list() -> None:
 
 @schemas.command("show")
 def schema_show(
-    schema: Annotated[str, typer.Argument(metavar="S", help="A name or file.")],
+    schema: SchemaName,
+    as_yaml: Annotated[
+        bool, typer.Option("--yaml", help="As a YAML file to go on from, `extends` merged in.")
+    ] = False,
 ) -> None:
-    """A schema in full."""
-    _call("schema", schema, function="show")
+    """One block of a schema, as a picture."""
+    _call("schema_show", schema, as_yaml)
+
+
+@schemas.command("check")
+def schema_check(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A schema's file or name.")],
+    directory: OptionalDir = None,
+) -> None:
+    """Is a schema sound? With DIR: does it work on that corpus?"""
+    _call("schema", file, directory, function="check")
+
+
+@schemas.command("diff")
+def schema_diff(a: SchemaName, b: SchemaName, directory: OptionalDir = None) -> None:
+    """What changes a second from A to B: tokens, boundaries, budgets, loss-bearing share."""
+    _call("schema_diff", a, b, directory)
 
 
 @schemas.command("explain")
 def schema_explain(
-    schema: Annotated[str, typer.Argument(metavar="S", help="A name or file.")],
+    schema: SchemaName,
     directory: Dir,
     key: Key = None,
 ) -> None:
@@ -104,9 +134,30 @@ def fit(
     config: Annotated[str, typer.Argument(metavar="CONFIG", help="The codec's YAML file.")],
     directory: Dir,
     out: Annotated[str | None, typer.Option(metavar="CODEC", help="Where to put it.")] = None,
+    schema: Annotated[
+        str | None, typer.Option(metavar="S", help="For this schema (default: the config's).")
+    ] = None,
 ) -> None:
-    """Fit an embedded codec on a corpus."""
-    _call("fit", config, directory, out)
+    """Fit the codecs that a schema names, on a corpus's train split."""
+    _call("fit", config, directory, out, schema)
+
+
+@app.command()
+def retokenize(
+    directory: Dir,
+    schema: Annotated[str, typer.Option(metavar="S", help="A preset's name or a file.")],
+    out: Annotated[str, typer.Option(metavar="OUT", help="A folder, s3:// or gs://.")],
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes (default: one a core; 0: none besides).")
+    ] = None,
+    codecs: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Codecs of DIR/codecs, not the corpus's.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the rates as JSON.")] = False,
+) -> None:
+    """A corpus as tokens of a schema; nothing is synthesized. Running it again resumes."""
+    _call("retokenize", directory, schema, out, workers, codecs, split, as_json)
 
 
 @app.command()
@@ -114,9 +165,12 @@ def view(
     directory: Dir,
     out: Annotated[str, typer.Option(metavar="FILE.html", help="The page to write.")],
     key: Key = None,
+    schema: Annotated[
+        str | None, typer.Option(metavar="S", help="Its tokens (default: the corpus's schema).")
+    ] = None,
 ) -> None:
     """One self-contained page of a sample to look at and listen to."""
-    _call("view", directory, key, out)
+    _call("view", directory, key, out, schema)
 
 
 @app.command()
