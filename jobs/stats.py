@@ -1,17 +1,23 @@
 """`stretto stats DIR [--json]`: what is in a corpus, beside how people take turns.
 
 Tables on a terminal or in a log; with `--json` one JSON document, the same for equal corpora.
+Of a token corpus its token rates (`jobs.stats_tokens`).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from jobs.stats_tokens import rate_tables
+from jobs.tables import number, table
+from pipeline.corpus_files import dataset
+from pipeline.retokenize_plan import KIND
+from pipeline.retokenize_rates import token_rates
 from pipeline.stats import corpus_stats, to_json
 from pipeline.store import open_store
 from pipeline.tally import QUANTILES
@@ -22,15 +28,22 @@ REASONS = 20
 
 def run(dir: str, as_json: bool) -> int:
     """Print the statistics. Exit code 0; StrettoError when there is no corpus."""
+    if dataset(open_store(dir)).get("kind") == KIND:
+        rates = token_rates(dir)
+        return _show(json.dumps(rates, indent=1), rate_tables(rates), as_json)
     stats = corpus_stats(open_store(dir))
+    return _show(to_json(stats), tables(stats), as_json)
+
+
+def _show(text: str, made: Sequence[Table], as_json: bool) -> int:
     if as_json:
-        print(to_json(stats))
+        print(text)
         return 0
     console = Console()
     if not console.is_terminal:
         console = Console(width=LOG_WIDTH)
-    for table in tables(stats):
-        console.print(table)
+    for shown in made:
+        console.print(shown)
         console.print()
     return 0
 
@@ -54,7 +67,7 @@ def _parts(stats: dict[str, Any]) -> Table:
         "turns",
         "steps",
     )
-    return _table(
+    return table(
         title,
         names,
         [
@@ -92,19 +105,19 @@ def _times(stats: dict[str, Any]) -> Table:
         _quantiles("yields after it is plain to hear", taking["yields_after_plain_to_hear"]),
     ]
     names = ("seconds", "n", *(f"p{p}" for p in QUANTILES))
-    return _table(f"Turn-taking beside {human['source']}", names, rows, left=1)
+    return table(f"Turn-taking beside {human['source']}", names, rows, left=1)
 
 
 def _quantiles(name: str, found: dict[str, Any]) -> Sequence[str]:
     values = found["s"] or {}
     n = "" if found["n"] is None else f"{found['n']:,}"
-    return (name, n, *(_number(values.get(f"p{p}"), 2) for p in QUANTILES))
+    return (name, n, *(number(values.get(f"p{p}"), 2) for p in QUANTILES))
 
 
 def _shares(stats: dict[str, Any]) -> Table:
     """Numbers beside people's, where those are known."""
     text = stats["text"]
-    rows = [(name, _number(value, digits), people) for name, value, digits, people in _rates(stats)]
+    rows = [(name, number(value, digits), people) for name, value, digits, people in _rates(stats)]
     for what in ("written", "said"):
         planned = f"{text[f'{what}_chars']:,} / {text[f'{what}_chars_planned']:,}"
         rows.append((f"characters {what} / planned", planned, None))
@@ -112,9 +125,9 @@ def _shares(stats: dict[str, Any]) -> Table:
     for track in ("listen", "speak"):
         if vad.get(track) is not None:
             name = f"VAD agrees on {track} ({vad.get('samples', '?')} samples)"
-            rows.append((name, _number(vad[track], 3), None))
+            rows.append((name, number(vad[track], 3), None))
     shown = [(name, value, "" if people is None else f"{people:g}") for name, value, people in rows]
-    return _table("Shares and rates", ("", "corpus", "people"), shown, left=1)
+    return table("Shares and rates", ("", "corpus", "people"), shown, left=1)
 
 
 Rate = tuple[str, float | None, int, float | None]
@@ -147,7 +160,7 @@ def _rates(stats: dict[str, Any]) -> list[Rate]:
 
 def _behaviours(stats: dict[str, Any]) -> Table:
     rows = [(name, f"{n:,}") for name, n in stats["behaviours"].items()]
-    return _table("Behaviours", ("behaviour", "samples"), rows, left=1)
+    return table("Behaviours", ("behaviour", "samples"), rows, left=1)
 
 
 def _rejected(stats: dict[str, Any]) -> Table:
@@ -155,25 +168,4 @@ def _rejected(stats: dict[str, Any]) -> Table:
     rows = [(r["status"], r["stage"], r["reason"], f"{r['records']:,}") for r in found[:REASONS]]
     if rest := sum(r["records"] for r in found[REASONS:]):
         rows.append(("", "", "other reasons: see quarantine/*.jsonl, or --json", f"{rest:,}"))
-    return _table("Not in the corpus", ("status", "stage", "reason", "records"), rows, left=3)
-
-
-def _table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> Table:
-    """A table whose first `left` columns are text and the rest numbers."""
-    table = Table(
-        title=escape(title),
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        header_style="dim",
-    )
-    for index, name in enumerate(names):
-        table.add_column(name, justify="left" if index < left else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
-    return table
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+    return table("Not in the corpus", ("status", "stage", "reason", "records"), rows, left=3)

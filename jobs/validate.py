@@ -1,5 +1,6 @@
-"""`stretto validate DIR`: proves the promises on a finished corpus, one line each.
+"""`stretto validate DIR [--source SRC]`: proves the promises on a finished corpus, one line each.
 
+Of a token corpus too; SRC is then where the corpus lies of which it was made, when that has moved.
 Exit codes: 0 all hold, 1 one does not, 2 there is no corpus to check.
 """
 
@@ -9,9 +10,9 @@ from pipeline.store import open_store
 from pipeline.validate import validate
 
 
-def run(dir: str) -> int:
+def run(dir: str, source: str | None = None) -> int:
     """Print a line a promise and a last line with the verdict."""
-    lines = validate(open_store(dir))
+    lines = validate(open_store(dir), source)
     for line in lines:
         print(line)
     broken = [line.name for line in lines if line.faults]

@@ -1,7 +1,8 @@
 """`stretto view DIR [KEY] --out FILE.html`: one page to look at and listen to, with no server.
 
 With a KEY the page holds that sample, without one a few: the first of each subset, then of each
-behaviour and of each language, as many as stay below 14 MB.
+behaviour and of each language, as many as stay below 14 MB. Its tokens are those of the corpus's
+own schema, or of `--schema S`.
 """
 
 from __future__ import annotations
@@ -21,24 +22,31 @@ from jobs.page.sample_data import sample_data
 from jobs.page.token_data import token_data
 from pipeline.corpus_files import corpus_schema, dataset
 from pipeline.media import MemberMedia
+from pipeline.retokenize_finish import SCHEMA_FILE, find_source
+from pipeline.retokenize_plan import KIND
 from pipeline.stream import Corpus, open_corpus
 from schemas.errors import StrettoError
 from schemas.timeline import Timeline
 from token_schema.codec_set import CodecSet
-from token_schema.language import TokenSchema
+from token_schema.language import TokenSchema, load_schema
 
 MAX_SAMPLES = 8
 MAX_BYTES = 14_000_000
 NO_TOKENS = "no tokens: run `stretto fit CONFIG DIR` to see them"
 
 
-def run(dir: str, key: str | None, out: str) -> int:
-    """Write the page and say where. Exit code 0; StrettoError for an unknown key or no corpus."""
+def run(dir: str, key: str | None, out: str, schema: str | None = None) -> int:
+    """Write the page and say where. Exit code 0.
+
+    Raises StrettoError for an unknown key, no corpus, or a `schema` (a preset's name or a file) for
+    which the corpus has no codecs. Without `schema` the page then says why it shows no tokens.
+    """
     if "://" in out:
         raise StrettoError("the page is written to this machine", out, "give a local path")
     corpus = open_corpus(dir)
+    refuse_tokens(corpus)
     rows = [corpus.find(key)] if key else [c["row"] for c in pick(candidates(corpus.index))]
-    coder = Coder(corpus)
+    coder = Coder(corpus, schema)
     samples: list[dict[str, Any]] = []
     size = 0
     for row in rows:
@@ -117,13 +125,33 @@ def summary(name: str, corpus: Corpus) -> str:
     return f"{name}: {corpus.index.num_rows} samples, {hours:.2f} hours"
 
 
-class Coder:
-    """The corpus's own schema and codecs, or the reason why there are no tokens to show."""
+def refuse_tokens(corpus: Corpus) -> None:
+    """A token corpus has no sound to play: StrettoError with what to look at instead."""
+    if dataset(corpus.store).get("kind") != KIND:
+        return
+    source, schema = find_source(corpus.store) or "DIR", f"{corpus.store.shown}/{SCHEMA_FILE}"
+    raise StrettoError(
+        "a token corpus holds no sound to show",
+        corpus.store.shown,
+        f"look at what it was made of: stretto view {source} --schema {schema} --out FILE.html",
+    )
 
-    def __init__(self, corpus: Corpus) -> None:
+
+class Coder:
+    """The schema with the corpus's codecs, or the reason why there are no tokens to show.
+
+    A schema that was asked for must work: `StrettoError` when it does not.
+    """
+
+    def __init__(self, corpus: Corpus, schema: str | None = None) -> None:
         self.schema: TokenSchema | None = None
         self.codecs: CodecSet | None = None
-        self.reason = NO_TOKENS
+        self.reason, self.asked = NO_TOKENS, schema is not None
+        if schema is not None:
+            self.schema = load_schema(schema)
+            self.codecs = CodecSet.load(corpus.store, self.schema)
+            self.reason = ""
+            return
         if not list(corpus.store.list("codecs/")):
             return
         try:
@@ -140,6 +168,8 @@ class Coder:
         try:
             return token_data(self.schema, self.codecs, timeline, media), ""
         except StrettoError as error:
+            if self.asked:
+                raise
             self.reason = f"no tokens: {error}"
             return None, self.reason
 

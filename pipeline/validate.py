@@ -3,6 +3,8 @@
     for line in validate(open_store("out/demo")):
         print(line)        # ok / FAIL / --, the name, what was checked, the first offenders
 
+A token corpus has its own lines: `pipeline.validate_token_corpus`, which this calls.
+
 Every shard is read once and whole, and every member of every sample is opened. Memory holds one
 shard, the index and the rows of the commit records (as columns: 1 KB a sample).
 A corpus that is not there raises StrettoError; a broken one gives FAIL lines.
@@ -10,9 +12,7 @@ A corpus that is not there raises StrettoError; a broken one gives FAIL lines.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
@@ -22,45 +22,11 @@ from pipeline.corpus_files import corpus_schema
 from pipeline.store import Store
 from pipeline.stream import read_members, read_timeline
 from pipeline.validate_corpus import Books, Fault, open_books
+from pipeline.validate_line import Line, faults_of, reason, tar_bytes
 from pipeline.validate_timeline import Seen
+from pipeline.validate_token_corpus import token_lines
 from pipeline.validate_tokens import TokenCheck
 from schemas.errors import StrettoError
-
-SHOWN = 3
-
-
-@dataclass
-class Line:
-    """One promise: how many things were checked, how many faults, and the first of them."""
-
-    name: str
-    promise: str
-    unit: str
-    checked: int = 0
-    faults: int = 0
-    first: list[Fault] = field(default_factory=list)
-    not_run: str = ""
-
-    def add(self, faults: Iterable[Fault]) -> None:
-        for fault in faults:
-            self.faults += 1
-            if len(self.first) < SHOWN:
-                self.first.append(fault)
-
-    @property
-    def state(self) -> str:
-        return "FAIL" if self.faults else "--" if self.not_run else "ok"
-
-    def __str__(self) -> str:
-        head = f"{self.state:<4}  {self.name:<10}"
-        if self.not_run:
-            return f"{head}  not run: {self.not_run}"
-        if not self.faults:
-            return f"{head}  {self.promise} ({self.checked:,} {self.unit})"
-        shown = "; ".join(f"{where}: {what}" for where, what in self.first)
-        rest = self.faults - len(self.first)
-        return f"{head}  {shown}" + (f"; and {rest:,} more" if rest else "")
-
 
 CorpusCheck = Callable[[Books], Iterator[Fault]]
 SampleCheck = Callable[[Seen], Iterator[str]]
@@ -84,17 +50,14 @@ SAMPLE_CHECKS: tuple[tuple[str, str, SampleCheck], ...] = (
 )
 
 
-def validate(store: Store) -> list[Line]:
-    """All lines, in a fixed order."""
+def validate(store: Store, source: str | None = None) -> list[Line]:
+    """All lines, in a fixed order. `source`: where the corpus of a token corpus lies now."""
     books = open_books(store)
-    lines = {
-        name: Line(name, promise, "samples", checked=books.index.num_rows)
-        for name, promise, _ in CORPUS_CHECKS
-    }
-    lines["accounted"] = Line("accounted", CORPUS_CHECKS[0][1], "records", books.plan.planned)
-    lines["committed"] = Line("committed", CORPUS_CHECKS[1][1], "shards", len(books.plan.shards))
-    for name, _, check in CORPUS_CHECKS:
-        lines[name].add(check(books))
+    lines = corpus_lines(books)
+    if books.is_tokens:
+        return [*lines.values(), *token_lines(books, source)]
+    if source is not None:
+        raise StrettoError("only a token corpus has a source", store.shown, "leave --source out")
     lines["checksums"] = Line("checksums", "every tar has the bytes of its commit", "tars")
     lines["slices"] = Line("slices", "every byte range is one sample, one member set", "samples")
     for name, promise, _ in SAMPLE_CHECKS:
@@ -103,6 +66,19 @@ def validate(store: Store) -> list[Line]:
     for name, commit in books.commits.items():
         _check_shard(books, commit, books.rows[name], lines, tokens)
     return list(lines.values())
+
+
+def corpus_lines(books: Books) -> dict[str, Line]:
+    """The promises about files, by name: those of a corpus and of a token corpus."""
+    lines = {
+        name: Line(name, promise, "samples", checked=books.index.num_rows)
+        for name, promise, _ in CORPUS_CHECKS
+    }
+    lines["accounted"] = Line("accounted", CORPUS_CHECKS[0][1], "records", books.plan.planned)
+    lines["committed"] = Line("committed", CORPUS_CHECKS[1][1], "shards", len(books.plan.shards))
+    for name, _, check in CORPUS_CHECKS:
+        lines[name].add(check(books))
+    return lines
 
 
 def _tokens_line(books: Books) -> tuple[Line, TokenCheck | None]:
@@ -130,18 +106,9 @@ def _check_shard(
     tokens: TokenCheck | None,
 ) -> None:
     """Read one tar, compare its checksum, then take it apart by the index."""
-    if commit.shard is None:
+    data = tar_bytes(books, commit, lines["checksums"])
+    if data is None:
         return
-    lines["checksums"].checked += 1
-    if not books.store.exists(commit.shard):
-        lines["checksums"].add([(commit.shard, "is missing, its commit record is there")])
-        return
-    data = books.store.read_bytes(commit.shard)
-    found = hashlib.sha256(data).hexdigest()
-    if len(data) != commit.size:
-        lines["checksums"].add([(commit.shard, f"{len(data):,} bytes, committed {commit.size:,}")])
-    elif found != commit.sha256:
-        lines["checksums"].add([(commit.shard, f"sha256 is {found}, not {commit.sha256}")])
     fade_s = books.dataset.get("config", {}).get("scene", {}).get("fade_s", 0.0)
     sets: dict[str, set[str]] = {}
     for row in rows.sort_by("start_byte").to_pylist():
@@ -159,7 +126,7 @@ def _open_sample(row: dict, data: bytes, fade_s: float, line: Line) -> Seen | No
         members = read_members(data[row["start_byte"] : row["end_byte"]], row["key"], where)
         timeline = read_timeline(members, where)
     except Exception as error:  # a damaged tar raises whatever its damage leads to
-        line.add([(where, _reason(error))])
+        line.add([(where, reason(error))])
         return None
     if timeline.key != row["key"]:
         line.add([(where, f"holds the Timeline of {timeline.key}")])
@@ -178,21 +145,7 @@ def _one_member_set(seen: Seen, sets: dict[str, set[str]], line: Line) -> None:
 def _check_sample(seen: Seen, lines: dict[str, Line], tokens: TokenCheck | None) -> None:
     for name, _, check in SAMPLE_CHECKS:
         lines[name].checked += 1
-        lines[name].add(_faults(seen, check))
+        lines[name].add(faults_of(seen.timeline.key, check, seen))
     if tokens is not None and tokens.draws(seen.timeline.key):
         lines["tokens"].checked += 1
-        lines["tokens"].add(_faults(seen, tokens.faults))
-
-
-def _faults(seen: Seen, check: SampleCheck) -> Iterator[Fault]:
-    try:
-        for what in check(seen):
-            yield seen.timeline.key, what
-    except Exception as error:  # a member that does not decode is a finding, not the end
-        yield seen.timeline.key, _reason(error)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, StrettoError):
-        return error.what
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+        lines["tokens"].add(faults_of(seen.timeline.key, tokens.faults, seen))

@@ -19,6 +19,8 @@ from pipeline.commit import Commit, read_commit
 from pipeline.corpus_files import dataset, index_table, json_lines
 from pipeline.finish import INDEX
 from pipeline.plan import PLAN, SOURCE_QUARANTINE, Plan, ShardPlan, read_plan
+from pipeline.retokenize_pack import TOKEN_INDEX
+from pipeline.retokenize_plan import is_tokens
 from pipeline.store import Store
 from schemas.base import KEY_PATTERN
 from schemas.errors import StrettoError
@@ -50,6 +52,16 @@ class Books:
     dataset: dict[str, Any] = field(default_factory=dict)
     unreadable: list[Fault] = field(default_factory=list)
 
+    @property
+    def is_tokens(self) -> bool:
+        """Is this a token corpus? Then its index has other columns."""
+        return is_tokens(self.plan)
+
+    @property
+    def columns(self) -> pa.Schema:
+        """The columns of the index."""
+        return TOKEN_INDEX if self.is_tokens else INDEX
+
 
 def open_books(store: Store) -> Books:
     """Read everything but the tars. Raises StrettoError when there is no corpus to check."""
@@ -59,6 +71,7 @@ def open_books(store: Store) -> Books:
             "no plan there, so no corpus", f"{store.shown}/{PLAN}", "run `stretto generate` first"
         )
     books = Books(store, plan)
+    books.index = books.columns.empty_table()
     for shard in plan.shards:
         none = pa.array([], pa.string())
         books.planned[shard.name] = _attempt(books, lambda s=shard: _planned_keys(store, s), none)
@@ -67,14 +80,14 @@ def open_books(store: Store) -> Books:
         if store.exists(shard.quarantine):
             _add_refused(books, shard.name, shard.quarantine)
     _add_refused(books, "source", SOURCE_QUARANTINE)
-    books.index = _attempt(books, lambda: _index(store), books.index)
+    books.index = _attempt(books, lambda: _index(books), books.index)
     books.dataset = _attempt(books, lambda: dataset(store), {})
     return books
 
 
-def _index(store: Store) -> pa.Table:
-    table = index_table(store)
-    if lacking := [name for name in INDEX.names if name not in table.column_names]:
+def _index(books: Books) -> pa.Table:
+    table = index_table(books.store)
+    if lacking := [name for name in books.columns.names if name not in table.column_names]:
         raise StrettoError(f"lacks column {lacking[0]!r}", "index.parquet")
     return table
 
@@ -82,9 +95,9 @@ def _index(store: Store) -> pa.Table:
 def _add_commit(books: Books, shard: ShardPlan) -> None:
     commit = read_commit(books.store, shard.commit)
     try:
-        rows = pa.Table.from_pylist(list(commit.rows), schema=INDEX)
+        rows = pa.Table.from_pylist(list(commit.rows), schema=books.columns)
         rows.validate(full=True)
-        if any(rows[f.name].null_count for f in INDEX if not f.nullable):
+        if any(rows[f.name].null_count for f in books.columns if not f.nullable):
             raise pa.ArrowInvalid("a row lacks its place")
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise StrettoError(f"not index rows: {error}", shard.commit) from None
@@ -204,7 +217,7 @@ def committed(books: Books) -> Iterator[Fault]:
         commit = books.commits.get(shard.name)
         if commit is None:
             if not books.store.exists(shard.commit):
-                yield shard.commit, "is missing: run `stretto generate` again, it makes the rest"
+                yield shard.commit, "is missing: run the same command again, it makes the rest"
         elif commit.fingerprint != books.plan.fingerprint.digest:
             yield shard.commit, "was made under another config, input or version"
     tars = {c.shard for c in books.commits.values()}
@@ -221,7 +234,7 @@ def indexed(books: Books) -> Iterator[Fault]:
     index, keys = books.index, books.index["key"]
     if _twice(keys):
         yield "index.parquet", "a key stands there twice"
-    made = pa.concat_tables([INDEX.empty_table(), *books.rows.values()])
+    made = pa.concat_tables([books.columns.empty_table(), *books.rows.values()])
     for key in _others(made["key"], keys):
         yield key, "is committed, but not in the index"
     for key in _others(keys, made["key"]):

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from corpus_fixture import dialogue, real_corpus, robot
+from corpus_fixture import dialogue, fit_codecs, real_corpus, robot
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -201,6 +201,26 @@ def test_tables_show_people_beside_the_corpus(
 
 
 # ---- cards ---------------------------------------------------------------------------------------
+
+
+def test_a_token_corpus_shows_what_its_schema_costs(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from jobs.retokenize import run as retokenize
+
+    source, out = tmp_path / "corpus", tmp_path / "tokens"
+    shutil.copytree(corpus, source)
+    fit_codecs(source)
+    assert retokenize(str(source), "ellsa", str(out), 0, split="val", as_json=True) == 0
+    rates = json.loads(capsys.readouterr().out)
+    assert run(str(out), as_json=True) == 0
+    assert json.loads(capsys.readouterr().out) == rates
+    assert run(str(out), as_json=False) == 0
+    shown = capsys.readouterr().out
+    assert f"ellsa: {rates['tokens']:,} tokens" in shown
+    assert [line.split()[0] for line in shown.splitlines() if "." in line][-5:] == [
+        lane["lane"] for lane in rates["lanes"]
+    ]
 
 
 def test_cards_are_the_same_each_time(corpus: Path) -> None:

@@ -1,83 +1,34 @@
-"""The page of `stretto view`: self-contained, safe with hostile text, alive in a browser."""
+"""The page of `stretto view`: self-contained, safe with hostile text, with every id on it."""
 
 from __future__ import annotations
 
 import base64
-import html.parser
 import io
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from corpus_fixture import dialogue, fit_codecs, members, real_corpus, robot
+from corpus_fixture import dialogue, fit_codecs, real_corpus, robot
+from page_visit import HOSTILE, Elements, data_of, hostile, page_of
+from view_schemas import SCHEMAS, schema_file
 
 from jobs.page import build_page, json_block
-from jobs.page.sample_data import jpeg, peaks, sample_data
+from jobs.page.sample_data import jpeg, peaks
 from jobs.view import MAX_SAMPLES, candidates, pick, run
-from pipeline.media import MemberMedia
 from pipeline.stream import open_corpus
 from schemas.errors import StrettoError
-from schemas.timeline import Timeline
-
-HOSTILE = (
-    '</script><script>document.title="owned"</script><img src=x onerror=document.title="owned">'
-)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-def hostile() -> Timeline:
-    """Every free text of a sample is an attack."""
-    timeline = dialogue()
-    agent = tuple(
-        e.model_copy(update={"text": HOSTILE + e.text}) if e.kind == "write" else e
-        for e in timeline.agent
-    )
-    context = timeline.context.model_copy(update={"system": HOSTILE, "task": HOSTILE})
-    source = timeline.provenance.model_copy(update={"source": HOSTILE, "notes": (HOSTILE,)})
-    label = timeline.labels[0].model_copy(update={"note": HOSTILE, "heard": HOSTILE})
-    return timeline.model_copy(
-        update={
-            "agent": agent,
-            "context": context,
-            "provenance": source,
-            "labels": (label, *timeline.labels[1:]),
-        }
-    )
-
-
-def page_of(*timelines: Timeline) -> str:
-    made = [
-        sample_data({"split": "train"}, t, MemberMedia(members(t)), None, "") for t in timelines
-    ]
-    return build_page(HOSTILE, HOSTILE, made)
-
+from schemas.timeline import Say
+from token_schema.codec_set import CodecSet
+from token_schema.encode import compile_sample
+from token_schema.language import load_schema
+from token_schema.tokens import Tokens
 
 # ---- without a browser ---------------------------------------------------------------------------
-
-
-class Elements(html.parser.HTMLParser):
-    """The elements of the page and the text of its scripts, as a browser would split them."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag == "script":
-            self.scripts.append("")
-
-    def handle_data(self, data: str) -> None:
-        if self.lasttag == "script":
-            self.scripts[-1] += data
 
 
 def test_hostile_text_stays_data() -> None:
@@ -188,10 +139,6 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def data_of(path: Path) -> list[dict[str, Any]]:
-    return json.loads(Elements(path.read_text("utf-8")).scripts[0])["samples"]
-
-
 def test_the_page_of_a_corpus(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "page.html"
     assert run(str(corpus), None, str(out)) == 0
@@ -203,21 +150,93 @@ def test_the_page_of_a_corpus(corpus: Path, tmp_path: Path) -> None:
     assert len(with_frames["look"][0]["frames"]) == int(np.ceil(with_frames["duration_s"]))
 
 
-def test_tokens_on_the_page_are_those_of_the_compiler(corpus: Path, tmp_path: Path) -> None:
-    from token_schema.codec_set import CodecSet
-    from token_schema.encode import compile_sample
-    from token_schema.language import load_schema
-
-    out = tmp_path / "page.html"
+def page_and_tokens(
+    corpus: Path, folder: Path, schema: str, row: int
+) -> tuple[dict[str, Any], Tokens]:
+    """The token data on the page of a sample, and the tokens as the compiler makes them."""
     opened = open_corpus(str(corpus))
-    key = opened.row(0)["key"]
-    assert run(str(corpus), key, str(out)) == 0
+    out = folder / "page.html"
+    assert run(str(corpus), opened.row(row)["key"], str(out), schema) == 0
     (sample,) = data_of(out)
-    schema = load_schema("ellsa")
-    timeline, media = opened.read(0)
-    tokens = compile_sample(schema, CodecSet.load(opened.store, schema), timeline, media)
-    shown = [i for block in sample["tokens"]["blocks"] for lane in block["lanes"] for i, _ in lane]
-    assert shown == tokens.ids.tolist()
+    loaded = load_schema(schema)
+    timeline, media = opened.read(row)
+    codecs = CodecSet.load(opened.store, loaded)
+    return sample["tokens"], compile_sample(loaded, codecs, timeline, media)
+
+
+def shown_ids(page: dict[str, Any]) -> list[int]:
+    """The ids on the page, in the order in which they are read."""
+    if page["timing"] == "frames":
+        return page["ids"]
+    return [i for unit in page["units"] for run in unit["runs"] for i in run["ids"]]
+
+
+def shown_marks(page: dict[str, Any]) -> str:
+    if page["timing"] == "frames":
+        return page["marks"]
+    return "".join(run["marks"] for unit in page["units"] for run in unit["runs"])
+
+
+@pytest.mark.parametrize("timing", [*SCHEMAS, "ellsa"])
+def test_tokens_on_the_page_are_those_of_the_compiler(
+    corpus: Path, tmp_path: Path, timing: str
+) -> None:
+    schema = timing if timing == "ellsa" else schema_file(tmp_path, timing)
+    for row in (0, 11):  # a dialogue, a robot
+        page, tokens = page_and_tokens(corpus, tmp_path, schema, row)
+        assert shown_ids(page) == tokens.ids.tolist()
+        digits = tokens.kind + 4 * (tokens.loss > 0)
+        assert shown_marks(page) == "".join(map(str, digits.tolist()))
+        for unit in page["units"]:
+            assert unit["end_s"] > unit["start_s"] >= 0
+        named = page["specials"].keys() | page["pieces"].keys()
+        assert not page["specials"].keys() & page["pieces"].keys()
+        assert {str(i) for i in shown_ids(page)} >= named
+
+
+def test_blocks_hold_their_own_tokens_and_follow_the_clock(corpus: Path, tmp_path: Path) -> None:
+    page, tokens = page_and_tokens(corpus, tmp_path, schema_file(tmp_path, "blocks"), 0)
+    head, *blocks = page["units"]
+    assert head["index"] == -1 and len(blocks) == tokens.report.blocks
+    assert [b["start_s"] for b in blocks] == [float(i) for i in range(len(blocks))]
+    for block in blocks:
+        first, last = block["runs"][0], block["runs"][-1]
+        assert (
+            page["rows"][first["row"]]["channel"] == "clock" == page["rows"][last["row"]]["channel"]
+        )
+        names = [page["specials"][str(run["ids"][0])] for run in (first, last)]
+        assert names == ["<unit>", "</unit>"]
+
+
+def test_steps_stand_in_the_second_in_which_they_begin(corpus: Path, tmp_path: Path) -> None:
+    page, tokens = page_and_tokens(corpus, tmp_path, schema_file(tmp_path, "frames"), 0)
+    head, *seconds = page["units"]
+    assert page["head_steps"] == head["stop"] > 0 == head["first"]
+    assert [u["stop"] - u["first"] for u in seconds[:-1]] == [10] * (len(seconds) - 1)
+    assert [u["first"] for u in seconds] == [head["stop"], *(u["stop"] for u in seconds[:-1])]
+    assert seconds[-1]["stop"] * tokens.streams == len(tokens)
+    labels = [page["rows"][stream["row"]]["label"] for stream in page["streams"]]
+    assert labels == ["say"] + ["speak"] * 4 + ["listen"] * 4
+
+
+def test_turns_lie_where_they_are_known(corpus: Path, tmp_path: Path) -> None:
+    """An answer begins at its decision and ends with its speech, or where the world cut it."""
+    schema, opened, cuts = schema_file(tmp_path, "turns"), open_corpus(str(corpus)), 0
+    for row in range(opened.index.num_rows):
+        page, tokens = page_and_tokens(corpus, tmp_path, schema, row)
+        timeline, _ = opened.read(row)
+        says = [e for e in timeline.agent if isinstance(e, Say)]
+        for unit in page["units"]:
+            at = np.flatnonzero(tokens.block == unit["index"])
+            if unit["line"] == 1:
+                assert unit["end_s"] >= tokens.known_s[at].max() >= unit["start_s"]
+                continue
+            assert unit["start_s"] == tokens.known_s[at[0]]
+            assert unit["end_s"] in {e.end_s for e in says}
+            cut_s = [e.cut_s for e in says if e.end_s == unit["end_s"] and e.cut_s is not None]
+            assert ("cut at" in unit["title"]) == bool(cut_s)
+            cuts += bool(cut_s)
+    assert cuts
 
 
 def test_no_tokens_are_said(
@@ -239,115 +258,19 @@ def test_an_unknown_key_names_known_ones(corpus: Path, tmp_path: Path) -> None:
         run(str(corpus), "nope", str(tmp_path / "page.html"))
 
 
-# ---- in a browser --------------------------------------------------------------------------------
+def test_a_schema_that_is_asked_for_must_have_its_codecs(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(StrettoError, match="audio-12hz5.*stretto fit"):
+        run(str(corpus), None, str(tmp_path / "page.html"), "moshi")
+    assert not (tmp_path / "page.html").exists()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: the page is not tested in a browser")
-    with api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
+def test_a_token_corpus_says_what_to_look_at(corpus: Path, tmp_path: Path) -> None:
+    from jobs.retokenize import run as retokenize
 
-
-class Visit:
-    """A page opened from a file, with what it complained of and asked for."""
-
-    def __init__(self, browser: Any, path: Path) -> None:
-        self.page = browser.new_page(viewport={"width": 1300, "height": 900})
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda m: self.complaints.append(m.text))
-        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
-        self.page.on("request", lambda r: self.requests.append(r.url))
-        self.page.goto(path.as_uri())
-
-    def clock_s(self) -> float:
-        minutes, _, seconds = self.page.text_content("#clock").partition(":")
-        return 60 * int(minutes) + float(seconds)
-
-    def wait_until(self, time_s: float) -> None:
-        """Wait for the clock. The page's policy forbids `wait_for_function`: it evaluates text."""
-        for _ in range(200):
-            if self.clock_s() >= time_s:
-                return
-            self.page.wait_for_timeout(100)
-        raise AssertionError(f"the clock stands at {self.clock_s()} s")
-
-    def close(self) -> None:
-        assert self.complaints == []
-        assert [r for r in self.requests if not r.startswith(("file:", "data:"))] == []
-        self.page.close()
-
-
-def test_the_page_plays_in_a_browser(browser: Any, corpus: Path, tmp_path: Path) -> None:
-    out = tmp_path / "page.html"
-    run(str(corpus), None, str(out))
-    sample = data_of(out)[0]
-    visit = Visit(browser, out)
-    words = visit.page.locator(".lane.c-listen .word").all_text_contents()
-    assert words == [w["text"] for e in sample["hear"] for w in e["words"]]
-    assert visit.clock_s() == 0.0
-    visit.page.click("#play")
-    visit.wait_until(0.5)
-    assert visit.page.get_attribute("#play", "aria-label") == "Pause"
-    visit.page.keyboard.press("Space")
-    assert visit.page.get_attribute("#play", "aria-label") == "Play"
-    stopped_s = visit.clock_s()
-    visit.page.wait_for_timeout(200)
-    assert visit.clock_s() == stopped_s
-    visit.page.locator("#stage").focus()
-    visit.page.keyboard.press("ArrowRight")
-    assert visit.clock_s() == pytest.approx(stopped_s + 1, abs=0.11)
-    visit.close()
-
-
-def test_tokens_stand_under_their_block_and_open(
-    browser: Any, corpus: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "page.html"
-    run(str(corpus), None, str(out))
-    tokens = data_of(out)[0]["tokens"]
-    visit = Visit(browser, out)
-    cells = visit.page.locator(".lane.tokens").nth(0).locator(".cell")
-    assert cells.count() == len(tokens["blocks"]) - 1
-    ruler = visit.page.locator(".ruler .at").nth(3).bounding_box()
-    cell = cells.nth(3).bounding_box()
-    assert cell["x"] == pytest.approx(ruler["x"], abs=1)
-    cells.nth(3).click()
-    shown = visit.page.locator("#inspector .id").all_text_contents()
-    wanted = [str(i) for lane in tokens["blocks"][4]["lanes"] for i, _ in lane]
-    assert [text.split()[0] for text in shown] == wanted
-    visit.page.fill("#zoom", "240")
-    assert cells.nth(3).bounding_box()["width"] == pytest.approx(240, abs=1)
-    visit.close()
-
-
-def test_hostile_text_is_shown_and_not_run(browser: Any, tmp_path: Path) -> None:
-    out = tmp_path / "page.html"
-    out.write_text(page_of(hostile(), robot()), "utf-8")
-    visit = Visit(browser, out)
-    assert visit.page.title() == HOSTILE
-    assert HOSTILE in visit.page.locator(".text").first.text_content()
-    visit.page.locator(".text").first.click()
-    visit.page.locator(".label").first.click()
-    assert HOSTILE in visit.page.locator("#inspector").text_content()
-    visit.page.locator("#picker button").nth(1).click()
-    visit.page.locator(".thumb").first.click()
-    assert visit.page.locator("#frame").is_visible()
-    assert visit.page.title() == HOSTILE
-    visit.close()
-
-
-def test_the_content_policy_stops_a_script_that_came_in(browser: Any, tmp_path: Path) -> None:
-    """The second wall: even a script in the markup itself is not run."""
-    out = tmp_path / "page.html"
-    page = page_of(dialogue()).replace("<main>", '<main><script>document.title="owned"</script>')
-    out.write_text(page, "utf-8")
-    visit = Visit(browser, out)
-    assert visit.page.title() == HOSTILE
-    assert any("Content Security Policy" in text for text in visit.complaints)
-    visit.page.close()
+    out, page = tmp_path / "tokens", str(tmp_path / "page.html")
+    assert retokenize(str(corpus), schema_file(tmp_path, "turns"), str(out), 0, split="val") == 0
+    with pytest.raises(StrettoError) as refused:
+        run(str(out), None, page)
+    told = re.search(r"stretto view (\S+) --schema (\S+)", refused.value.line())
+    assert told and run(told[1], None, page, told[2]) == 0
+    assert data_of(Path(page))[0]["tokens"]["schema"] == "turns"

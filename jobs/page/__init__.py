@@ -17,7 +17,16 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-SCRIPTS = ("core.js", "audio.js", "canvas.js", "lanes.js", "inspector.js", "main.js")
+SCRIPTS = (
+    "core.js",
+    "audio.js",
+    "canvas.js",
+    "lanes.js",
+    "tokens.js",
+    "steps.js",
+    "inspector.js",
+    "main.js",
+)
 
 
 def build_page(title: str, corpus: str, samples: Sequence[dict[str, Any]]) -> str:

@@ -2,6 +2,7 @@
 function addCanvas(body, height, paint) {
   const canvas = el("canvas", "");
   canvas.dataset.height = height;
+  canvas.style.height = `${height}px`;
   body.append(canvas);
   state.canvases.push({ canvas, height, paint });
   return canvas;

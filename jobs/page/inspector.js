@@ -78,22 +78,6 @@ function inspectRow(name, track, time_s) {
   inspect(`${name}, step ${step} at ${at(step / track.fps)}`, facts(pairs));
 }
 
-function inspectBlock(block) {
-  const nodes = [];
-  state.sample.tokens.lanes.forEach((name, index) => {
-    if (!block.lanes[index].length) return;
-    const box = el("div", "c-" + name.channel), row = el("div", "ids");
-    box.append(el("span", "lane-name", `${name.label}: ${block.lanes[index].length} ids`), row);
-    block.lanes[index].forEach(([id, text]) => {
-      const chip = el("span", "id" + (text && text.startsWith("<") ? " special" : ""), `${id} `);
-      if (text) chip.append(el("small", "", text));
-      row.append(chip);
-    });
-    nodes.push(box);
-  });
-  inspect(block.title, ...nodes);
-}
-
 // A reply that is written and said in the same words, and uncut, needs one line.
 const sameWords = (write, say) => write.id === `write-${say.id}` && write.text === say.text
   && write.emitted === say.emitted;
@@ -124,5 +108,6 @@ function drawTalk(sample) {
     ["source", p.source], ["record", p.record_id], ["at", p.where], ["licence", p.licence || "not stated"],
     ["group", sample.group], ["seed", `${p.seed}`], ["made by", backends],
     ["notes", (p.notes || []).join("; ")], ["system prompt", sample.context.system],
+    [`tokens of ${sample.tokens ? sample.tokens.schema : ""}`, sample.tokens ? sample.tokens.summary : undefined],
   ]));
 }

@@ -20,10 +20,16 @@ function drawLanes(sample) {
   tokenLanes(sample);
 }
 
+// Tokens may go on when the sound has ended: text that waits, codes that come late.
+const spanOf = (sample) => Math.max(sample.duration_s, ...(sample.tokens ? sample.tokens.units.map((u) => u.end_s) : []));
+
 function rulerLane(sample) {
   const body = lane("time", "seconds", "ruler");
-  for (let s = 0; s < sample.duration_s; s++) {
+  for (let s = 0; s < spanOf(sample); s++) {
     body.append(placed("span", s % 5 ? "minor" : "", s, undefined, s));
+  }
+  if (spanOf(sample) > sample.duration_s) {
+    body.append(placed("span", "after", sample.duration_s, spanOf(sample), "after the end"));
   }
   body.addEventListener("click", (event) => {
     seek((event.clientX - body.getBoundingClientRect().left) / state.pps);
@@ -152,42 +158,4 @@ function curveLane(name, track, events) {
     const time_s = (event.clientX - body.getBoundingClientRect().left) / state.pps;
     inspectRow(name, track, time_s);
   });
-}
-
-function tokenLanes(sample) {
-  if (!sample.tokens) {
-    lane("tokens", "", "empty-lane").append(el("p", "empty", sample.no_tokens));
-    return;
-  }
-  const { lanes, blocks, schema } = sample.tokens;
-  const head = lane("tokens", schema, "blocks");
-  blocks.forEach((block) => head.append(blockButton(block)));
-  lanes.forEach((name, index) => {
-    if (!index) return;
-    const body = lane(name.label, "ids", "tokens c-" + name.channel);
-    blocks.filter((block) => block.lanes[index].length).forEach((block) => body.append(tokenCell(block, index)));
-  });
-}
-
-// Block 0's button stands beside that of the prompt, which comes before any time.
-function blockButton(block) {
-  const isPrompt = block.index < 0;
-  const count = block.lanes.reduce((sum, ids) => sum + ids.length, 0);
-  const node = placed("button", "block", block.start_s, block.end_s, isPrompt ? `prompt, ${count} ids` : `block ${block.index}, ${count} ids`);
-  if (isPrompt) node.classList.add("prompt");
-  node.addEventListener("click", () => inspectBlock(block));
-  lively(node, isPrompt ? -1 : block.start_s, isPrompt ? -1 : block.end_s);
-  return node;
-}
-
-function tokenCell(block, index) {
-  const node = placed("button", "cell", block.start_s, block.end_s);
-  block.lanes[index].forEach(([id, name]) => {
-    const chip = el("span", name.startsWith("<") ? "special" : "", `${id}`);
-    if (name) chip.append(el("b", "", name));
-    node.append(chip);
-  });
-  node.addEventListener("click", () => inspectBlock(block));
-  lively(node, block.start_s, block.end_s);
-  return node;
 }

@@ -5,8 +5,8 @@ function choose(index) {
   Object.assign(state, { sample, byId: new Map(), canvases: [], live: [], now: 0 });
   unpack(sample);
   const sheet = el("div", "sheet");
-  sheet.style.setProperty("--dur", sample.duration_s);
-  sheet.style.setProperty("--block", sample.tokens ? sample.tokens.block_s : 1);
+  sheet.style.setProperty("--dur", spanOf(sample));
+  sheet.style.setProperty("--block", sample.tokens ? sample.tokens.grid_s : 1);
   state.sheet = sheet;
   drawLanes(sample);
   state.playhead = el("div", "playhead");
