@@ -16,7 +16,9 @@ from schemas.errors import StrettoError
 from trainer.config import ModelConfig, TrainConfig
 from trainer.data import Feed, Packer, State, fresh_state, regroup
 from trainer.model import Decoder
-from trainer.pack import Compiled, Held, Piece, collate, fill_row, split, windows
+from trainer.pack import Compiled, Held, Piece, fill_row, split, windows
+from trainer.rows import collate
+from trainer.step import to_device
 
 CONTEXT = 64
 
@@ -38,7 +40,7 @@ def toy(number: int, blocks: int, prompt: int = 3, block: int = 9) -> Compiled:
 class ToyCompiler:
     """Stands where samples are compiled: row r is a toy sample of r % 17 + 1 blocks."""
 
-    def now(self, row: int) -> Compiled:
+    def now(self, row: int, phase: float = 0.0) -> Compiled:
         return toy(row, row % 17 + 1)
 
     def name(self, row: int) -> str:
@@ -185,19 +187,17 @@ def test_no_token_sees_another_sample() -> None:
     other = replace(a, ids=(a.ids + 700) % 5000)
 
     def logits(*samples: Compiled) -> torch.Tensor:
+        """Of the last sample's places."""
         rows = collate([[Held(Piece(i), s) for i, s in enumerate(samples)]], CONTEXT)
-        places = torch.arange(len(a), len(a) + len(b))
+        end = sum(map(len, samples))
+        index = torch.arange(end - len(samples[-1]), end)
+        batch = replace(to_device(rows, torch.device("cpu")), index=index)
         with torch.no_grad():
-            return model(*map(torch.as_tensor, (rows.ids, rows.segment, rows.place)), places)
+            return model.logits(model.hidden(batch), batch)[0]
 
     changed = logits(other, b)
     assert torch.equal(logits(a, b), changed)
-    alone = collate([[Held(Piece(0), b)]], CONTEXT)
-    with torch.no_grad():
-        single = model(
-            *map(torch.as_tensor, (alone.ids, alone.segment, alone.place)), torch.arange(len(b))
-        )
-    torch.testing.assert_close(single, changed, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(logits(b), changed, rtol=1e-5, atol=1e-5)
     # and inside a sample no token sees a later one
     late = replace(b, ids=b.ids.copy())
     late.ids[-1] = 4

@@ -24,6 +24,61 @@ from schemas.timeline import AudioTrack, Context, Hear, Piece, Provenance, Say, 
 from token_schema.codecs.base import save
 from token_schema.codecs.fit import AudioSettings, TextSettings, fit_audio, fit_text
 
+# what the trainer's tests train on: blocks, blocks with views, and parallel steps
+FLAT = """
+name: toy-flat
+mode: interleaved
+clock: {block_s: 1.0, tail: extend}
+prompt: {open: <bop>, close: <eop>}
+lanes:
+  - listen: {as: codes, rate_hz: 10, codebooks: 1, open: <bosp>, close: <eosp>}
+  - look: {as: codes, codec: image, open: <boi>, close: <eoi>}
+  - write:
+      as: text
+      budget: 8
+      idle: <silence>
+      end: <end>
+      open: <bot>
+      close: <eot>
+      loss: {content: 1, idle: 1, close: 1}
+  - speak:
+      as: codes
+      rate_hz: 10
+      codebooks: 4
+      idle: <quiet>
+      open: <bos>
+      close: <eos>
+      loss: {content: 1, idle: 1, close: 1}
+  - act: {as: codes, codec: action, idle: <hold>, open: <boa>, close: <eoa>, loss: 1}
+"""
+VIEWS = """
+extends: ./flat.yaml
+name: toy-views
+view: {history_blocks: {speak: 2, look: 1}, random_start: true, random_phase_s: 0.7, crop_s: 9}
+"""
+SLOTS = """
+extends: ./flat.yaml
+name: toy-slots
+change:
+  listen: {as: slots, rate_hz: 5, n_mels: 16, subframes: 2, slot: <heard>, codebooks: 1}
+"""
+PARALLEL = """
+name: toy-parallel
+mode: parallel
+clock: {frame_s: 0.1}
+prompt: {open: <bop>, close: <eop>}
+lanes:
+  - write: {as: text, idle: <pad>, end: <end>, loss: {content: 1, idle: 0.5}}
+  - speak:
+      as: codes
+      rate_hz: 10
+      codebooks: 4
+      delays: [0, 1, 1, 1]
+      pad: <blank>
+      loss: {content: 1, idle: 0, books: [1, 0.5, 0.5, 0.5]}
+  - listen: {as: codes, rate_hz: 10, codebooks: 1, pad: <blank>}
+"""
+SCHEMAS = {"flat": FLAT, "views": VIEWS, "slots": SLOTS, "parallel": PARALLEL}
 RATE = 8000
 REPLIES = ("yes of course", "no not at all", "it is over there", "one coffee please wait")
 
@@ -119,6 +174,8 @@ def make_corpus(
     pq.write_table(pa.Table.from_pylist(rows, schema=INDEX), root / "index.parquet")
     if fit:
         fit_codecs(root, samples[:train])
+    for name, text in SCHEMAS.items():
+        (root / f"{name}.yaml").write_text(text)
     return root
 
 

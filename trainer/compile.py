@@ -1,7 +1,7 @@
 """Compiles samples to tokens, in worker processes or in place. No torch here.
 
 A worker opens the corpus and the codecs once, then maps index rows to tokens. What it returns
-depends on the row alone, so the number of workers changes no batch.
+depends on the row and the phase alone, so the number of workers changes no batch.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from trainer.pack import Compiled
 _worker: tuple[Corpus, Language] | None = None
 
 
-def compile_row(corpus: Corpus, language: Language, row: int) -> Compiled:
-    """Read one sample and compile it."""
+def compile_row(corpus: Corpus, language: Language, row: int, phase: float = 0.0) -> Compiled:
+    """Read one sample and compile it, at a share of the longest phase (`token_schema.phase`)."""
     timeline, media = corpus.read(row)
-    return language.compile(timeline, media)
+    return language.compile(timeline, media, phase)
 
 
 def _open_worker(config: TrainConfig) -> None:
@@ -43,13 +43,13 @@ def _follow_parent() -> None:
         os._exit(0)
 
 
-def _compile_in_worker(row: int) -> Compiled:
+def _compile_in_worker(row: int, phase: float) -> Compiled:
     assert _worker is not None
-    return compile_row(*_worker, row)
+    return compile_row(*_worker, row, phase)
 
 
 class Compiler:
-    """`submit(row)` in a worker process, `now(row)` here. Close it at the end."""
+    """`submit(row, phase)` in a worker process, `now(row, phase)` here. Close it at the end."""
 
     def __init__(self, config: TrainConfig, corpus: Corpus, language: Language) -> None:
         self.corpus, self.language = corpus, language
@@ -59,12 +59,12 @@ class Compiler:
             context = multiprocessing.get_context("spawn")
             self.pool = ProcessPoolExecutor(config.workers, context, _open_worker, (config,))
 
-    def submit(self, row: int) -> Future[Compiled]:
+    def submit(self, row: int, phase: float = 0.0) -> Future[Compiled]:
         assert self.pool is not None
-        return self.pool.submit(_compile_in_worker, row)
+        return self.pool.submit(_compile_in_worker, row, phase)
 
-    def now(self, row: int) -> Compiled:
-        return compile_row(self.corpus, self.language, row)
+    def now(self, row: int, phase: float = 0.0) -> Compiled:
+        return compile_row(self.corpus, self.language, row, phase)
 
     def name(self, row: int) -> str:
         """The sample's key, for an error message."""

@@ -53,6 +53,7 @@ class TrainConfig(Record):
     corpus: str
     out: str
     schema_name: str = Field(default="ellsa", alias="schema")
+    view: Literal["schema", "full"] = "schema"
     codecs: str | None = None
     split: str = "train"
     eval_split: str = "val"

@@ -4,9 +4,9 @@ A global sequence of *elements* says what is trained on: first `pending` pieces 
 with another number of ranks held back), then whole samples at the global positions `next`,
 `next + 1`, ... of the SampleOrder. Rank r of w takes elements r, r + w, r + 2w, ... So the state of
 a run is, for each rank, how many elements it took and which pieces its buffer holds, as references:
-(position, first block, end block). Every batch carries the state after it, so it does not matter
-how far the background has run ahead. Resuming on as many ranks is exact; on another number no piece
-is lost or seen twice (`regroup`).
+(position, first block, end block); what a view draws is drawn again from the position. Every batch
+carries the state after it, so it does not matter how far the background has run ahead. Resuming on
+as many ranks is exact; on another number no piece is lost or seen twice (`regroup`).
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.order import SampleOrder
+from token_schema.views import FULL, Plan
 from trainer.compile import Compiler
 from trainer.config import TrainConfig
-from trainer.pack import Compiled, Held, Piece, Rows, collate, cut, fill_row, split
+from trainer.pack import Compiled, Held, Piece, cut, fill_row, split
+from trainer.rows import FLAT, Layout, Rows, collate
 
 State = dict[str, Any]
+Key = tuple[int, float]  # the row in the index, and the share of the longest phase
 
 
 def fresh_state(world_size: int) -> State:
@@ -61,39 +64,52 @@ def element(state: State, number: int) -> Piece:
 
 
 class Feed:
-    """This rank's compiled samples, compiled ahead by the worker processes and kept while small."""
+    """This rank's compiled samples, compiled ahead by the worker processes and kept while small.
+
+    A sample is known by its row and its phase, which the plan draws for its position.
+    """
 
     def __init__(
-        self, rows: list[int], order: SampleOrder, compiler: Compiler, cache_mb: int, ahead: int
+        self,
+        rows: list[int],
+        order: SampleOrder,
+        compiler: Compiler,
+        cache_mb: int,
+        ahead: int,
+        plan: Plan = FULL,
     ) -> None:
-        self.rows, self.order, self.compiler = rows, order, compiler
+        self.rows, self.order, self.compiler, self.plan = rows, order, compiler, plan
         self.budget, self.ahead = cache_mb * 2**20, ahead
-        self.cache: OrderedDict[int, Compiled] = OrderedDict()
+        self.cache: OrderedDict[Key, Compiled] = OrderedDict()
         self.cached_bytes = 0
-        self.futures: dict[int, Any] = {}
+        self.futures: dict[Key, Any] = {}
 
     def row(self, position: int) -> int:
         return self.rows[self.order.sample(position)]
 
+    def key(self, position: int) -> Key:
+        """The row and the phase of the sample at a global position."""
+        return self.row(position), self.plan.phase(position)
+
     def hint(self, positions: list[int]) -> None:
         """Start compiling what comes next."""
-        for row in dict.fromkeys(self.row(p) for p in positions):
-            if row not in self.cache and row not in self.futures:
-                self.futures[row] = self.compiler.submit(row)
+        for key in dict.fromkeys(self.key(p) for p in positions):
+            if key not in self.cache and key not in self.futures:
+                self.futures[key] = self.compiler.submit(*key)
 
     def sample(self, position: int) -> Compiled:
         """The tokens of the sample at a global position."""
-        row = self.row(position)
-        if row in self.cache:
-            self.cache.move_to_end(row)
-            return self.cache[row]
-        future = self.futures.pop(row, None)
-        compiled = future.result() if future else self.compiler.now(row)
-        self._keep(row, compiled)
+        key = self.key(position)
+        if key in self.cache:
+            self.cache.move_to_end(key)
+            return self.cache[key]
+        future = self.futures.pop(key, None)
+        compiled = future.result() if future else self.compiler.now(*key)
+        self._keep(key, compiled)
         return compiled
 
-    def _keep(self, row: int, compiled: Compiled) -> None:
-        self.cache[row] = compiled
+    def _keep(self, key: Key, compiled: Compiled) -> None:
+        self.cache[key] = compiled
         self.cached_bytes += compiled.nbytes
         while self.cached_bytes > self.budget:
             self.cached_bytes -= self.cache.popitem(last=False)[1].nbytes
@@ -102,14 +118,17 @@ class Feed:
 class Packer:
     """Batches of this rank, for ever, each with this rank's state after it."""
 
-    def __init__(self, config: TrainConfig, feed: Feed, state: State, rank: int) -> None:
+    def __init__(
+        self, config: TrainConfig, feed: Feed, state: State, rank: int, layout: Layout = FLAT
+    ) -> None:
         self.config, self.feed, self.state, self.rank = config, feed, state, rank
+        self.plan, self.layout = feed.plan, layout
         own = state["ranks"][rank]
         self.taken: int = own["taken"]
         self.buffer = [self._held(Piece(*p)) for p in own["buffer"]]
 
     def _held(self, piece: Piece) -> Held:
-        return cut(self.feed.sample(piece.position), piece)
+        return cut(self.feed.sample(piece.position), piece, self.plan)
 
     def _element(self, number: int) -> Piece:
         return element(self.state, self.rank + number * self.state["world_size"])
@@ -121,10 +140,10 @@ class Packer:
         sample = self.feed.sample(piece.position)
         self.taken += 1
         if piece.end_block >= 0:
-            self.buffer.append(cut(sample, piece))
+            self.buffer.append(cut(sample, piece, self.plan))
         else:
             where = self.feed.compiler.name(self.feed.row(piece.position))
-            self.buffer += split(sample, piece.position, self.config.context, where)
+            self.buffer += split(sample, piece.position, self.config.context, where, self.plan)
 
     def __iter__(self) -> Iterator[tuple[Rows, State]]:
         while True:
@@ -134,7 +153,10 @@ class Packer:
                     self._take()
                 rows.append(fill_row(self.buffer, self.config.context))
             held = [list(h.piece) for h in self.buffer]
-            yield collate(rows, self.config.context), {"taken": self.taken, "buffer": held}
+            yield (
+                collate(rows, self.config.context, self.layout),
+                {"taken": self.taken, "buffer": held},
+            )
 
 
 @dataclass(frozen=True)

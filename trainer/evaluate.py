@@ -3,27 +3,29 @@
 Two controls that a loss alone does not give:
 - each lane's own *unigram entropy* on the held-out split: what one pays who knows how often each
   token occurs there and nothing else. Of the same tokens as the loss beside it: content and idle,
-  and content alone. Boundary tokens are forced and would flatter both figures;
-- *shuffled listen*: the same samples with the `listen` tokens of another sample. A model that
-  ignores what it hears loses nothing by that. It is read off the decisions: the first token after
-  `<bot>` in a block is `<silence>` or text. "begin" are the blocks in which a text starts after
-  silence, "stay" those in which silence goes on.
+  and content alone. Boundary tokens are forced and would flatter both figures. In the parallel mode
+  each stream has its own distribution: the entropies are averaged by tokens. Of a lane of mel
+  frames: the L1 distance, beside that of the held-out median of each dimension;
+- *shuffled listen*: the same samples with what another sample hears. A model that ignores what it
+  hears loses nothing by that. It is read off the decisions: the first token of the text lane (or of
+  the phase) in a block or step is silence or not. "begin" are the blocks in which a text starts
+  after silence, "stay" those in which silence goes on.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from token_schema.encode import CONTENT, IDLE
-from trainer.held_out import HeldOut, Scores, score
+from token_schema.tokens import CONTENT
+from trainer.controls import decisions, shuffled_listen
+from trainer.held_out import HeldOut, Scorer, Scores, scores_of
 from trainer.language import Language
-from trainer.model import Decoder
+from trainer.model import Model
 from trainer.pack import Compiled
 
 Report = dict[str, Any]
@@ -35,7 +37,7 @@ DONORS = 4
 class Judge:
     """A model and what is needed to ask it."""
 
-    model: Decoder
+    model: Model
     language: Language
     context: int
     device: torch.device
@@ -43,156 +45,130 @@ class Judge:
 
     def scores(self, samples: list[Compiled]) -> list[Scores]:
         """Scores of each sample, in evaluation mode."""
-        silence_id = self.language.decision[1] if self.language.decision else None
-        training = self.model.training
-        self.model.eval()
-        try:
-            return [
-                score(self.model, s, self.context, silence_id, self.device, self.dtype)
-                for s in samples
-            ]
-        finally:
-            self.model.train(training)
+        asked = self.language
+        scorer = Scorer(
+            self.model,
+            self.context,
+            self.device,
+            self.dtype,
+            asked.plan.fixed(),
+            asked.layout,
+            asked.decision,
+        )
+        return scores_of(scorer, samples)
+
+    def lane_report(self, samples: list[Compiled], scores: list[Scores]) -> dict[str, Any]:
+        """See `lane_report`."""
+        return lane_report(samples, scores, self.language.lanes, self.language.layout.frames)
 
 
 def evaluate(judge: Judge, held: HeldOut) -> Report:
     """The whole report: `lanes`, and `listen_control` where the schema has what it needs."""
     right = judge.scores(held.samples)
-    report: Report = {
-        "samples": len(held.samples),
-        "lanes": lane_report(held.samples, right, judge.language.lanes),
-    }
-    heard, decision = judge.language.lane_of("listen"), judge.language.decision
-    if heard is not None and decision is not None and len(held.samples) > 1:
-        donors = range(1, min(DONORS, len(held.samples) - 1) + 1)
-        shuffled = [shuffled_listen(held.samples, heard, n) for n in donors]
-        wrong = [s for samples in shuffled for s in judge.scores(samples)]
-        # every donor is held against the same right answers
-        samples, again = held.samples * len(donors), right * len(donors)
-        write = judge.language.lane_of("write")
-        report["listen_control"] = {
-            "write_loss": {
-                name: _lane_mean(samples, scores, write)
-                for name, scores in (("right", again), ("wrong", wrong))
-            },
-            **{
-                name: {"blocks": d[2] // len(donors), "right": d[0], "wrong": d[1]}
-                for name, d in _decisions(samples, again, wrong, decision).items()
-            },
-        }
+    lanes = judge.lane_report(held.samples, right)
+    report: Report = {"samples": len(held.samples), "lanes": lanes}
+    if judge.language.listen_lanes() and len(held.samples) > 1:
+        report["listen_control"] = _listen_control(judge, held.samples, right, list(lanes))
     return report
 
 
+def _listen_control(
+    judge: Judge, samples: list[Compiled], right: list[Scores], lanes: list[str]
+) -> Report:
+    """Loss of every lane and cost of the decisions, with the right and with another's listen."""
+    language, count = judge.language, len(samples)
+    donors = range(1, min(DONORS, count - 1) + 1)
+    heard = language.listen_lanes()
+    wrong = [s for n in donors for s in judge.scores(shuffled_listen(samples, heard, n))]
+    # every donor is held against the same right answers
+    samples, right = samples * len(donors), right * len(donors)
+    control: Report = {
+        f"{name}_loss": {
+            "right": _lane_mean(samples, right, language.lanes.index(name)),
+            "wrong": _lane_mean(samples, wrong, language.lanes.index(name)),
+        }
+        for name in lanes
+    }
+    if language.decision is not None:
+        for kind, d in decisions(samples, right, wrong, language.decision).items():
+            control[kind] = {"blocks": d[2] // len(donors), "right": d[0], "wrong": d[1]}
+    return control
+
+
+def _lane_mean(samples: list[Compiled], scores: list[Scores], lane: int) -> float:
+    pairs = zip(samples, scores, strict=True)
+    values = [s.nats[(t.lane == lane) & t.told] for t, s in pairs]
+    return float(np.nanmean(np.concatenate(values)))
+
+
+# ---- lanes -------------------------------------------------------------------------------------
+
+
 def lane_report(
-    samples: list[Compiled], scores: list[Scores], names: tuple[str, ...]
+    samples: list[Compiled],
+    scores: list[Scores],
+    names: tuple[str, ...],
+    frames: tuple[int, ...] = (),
 ) -> dict[str, dict[str, float]]:
     """Lane -> loss, unigram entropy (both nats a token) and tokens, over its loss-bearing content
-    and idle tokens; the same under `content_...` without the idle ones."""
+    and idle tokens; the same under `content_...` without the idle ones.
+
+    Of the lanes in `frames`: `loss` is the L1 distance of their mel frames, `unigram` that of the
+    median frame; their other tokens count in no figure.
+    """
     if not samples:
         return {}
     nats = np.concatenate([s.nats for s in scores])
     ids, lane, _, _, kind = (
         np.concatenate(a) for a in zip(*(s.arrays() for s in samples), strict=True)
     )
+    stream = np.concatenate([np.arange(len(s)) % s.streams for s in samples])
+    told = np.concatenate([s.told for s in samples]) & ~np.isnan(nats)
     out: dict[str, dict[str, float]] = {}
     for index, name in enumerate(names):
-        told = (lane == index) & (kind <= IDLE) & ~np.isnan(nats)
-        for prefix, mine in (("", told), ("content_", told & (kind == CONTENT))):
+        if index in frames:
+            if found := _frame_report(samples, scores, index):
+                out[name] = found
+            continue
+        own = told & (lane == index)
+        for prefix, mine in (("", own), ("content_", own & (kind == CONTENT))):
             if mine.any():
                 out.setdefault(name, {}).update(
                     {
                         f"{prefix}loss": float(nats[mine].mean()),
-                        f"{prefix}unigram": entropy(ids[mine]),
+                        f"{prefix}unigram": stream_entropy(ids[mine], stream[mine]),
                         f"{prefix}tokens": int(mine.sum()),
                     }
                 )
     return out
 
 
+def _frame_report(
+    samples: list[Compiled], scores: list[Scores], lane: int
+) -> dict[str, float] | None:
+    """L1 of a lane's scored frames, and of their median: the best constant."""
+    found = [s.nats[t.valued(lane)] for t, s in zip(samples, scores, strict=True)]
+    rows = [t.values[lane][~np.isnan(f)] for t, f in zip(samples, found, strict=True)]
+    frames, nats = np.concatenate(rows), np.concatenate(found)
+    if not len(frames):
+        return None
+    return {
+        "loss": float(np.nanmean(nats)),
+        "unigram": float(np.abs(frames - np.median(frames, axis=0)).mean()),
+        "tokens": len(frames),
+    }
+
+
+def stream_entropy(ids: NDArray[Any], stream: NDArray[Any]) -> float:
+    """Nats a token where each stream has a distribution of its own, averaged by tokens."""
+    parts = [ids[stream == s] for s in np.unique(stream)]
+    return sum(entropy(part) * len(part) for part in parts) / len(ids)
+
+
 def entropy(ids: NDArray[Any]) -> float:
     """Nats a token of the empirical distribution of `ids`."""
     counts = np.unique(ids, return_counts=True)[1] / len(ids)
     return float(-(counts * np.log(counts)).sum())
-
-
-def _lane_mean(samples: list[Compiled], scores: list[Scores], lane: int | None) -> float:
-    pairs = zip(samples, scores, strict=True)
-    values = [s.nats[(t.lane == lane) & t.told] for t, s in pairs]
-    return float(np.nanmean(np.concatenate(values)))
-
-
-# ---- shuffled listen ---------------------------------------------------------------------------
-
-
-def shuffled_listen(samples: list[Compiled], lane: int, shift: int = 1) -> list[Compiled]:
-    """Each sample with the listen blocks of the one `shift` after it; past its end, the quiet block.
-
-    The samples stand in the order of (subset, key), so a donor is mostly of the same kind. Block
-    lengths stay as they are: where the donor's block has another length, the quiet one is taken.
-    """
-    blocks = [_listen_blocks(s, lane) for s in samples]
-    quiet = _quiet(blocks)
-    out = []
-    for i, sample in enumerate(samples):
-        donor, ids = blocks[(i + shift) % len(samples)], sample.ids.copy()
-        for block, own in blocks[i].items():
-            new = donor.get(block, ())
-            where = np.flatnonzero((sample.lane == lane) & (sample.block == block))
-            ids[where] = new if len(new) == len(own) else quiet[len(own)]
-        out.append(replace(sample, ids=ids))
-    return out
-
-
-def _listen_blocks(sample: Compiled, lane: int) -> dict[int, tuple[int, ...]]:
-    """Block -> its listen tokens."""
-    out: dict[int, list[int]] = {}
-    mine = (sample.lane == lane) & (sample.block >= 0)
-    for block, token in zip(sample.block[mine].tolist(), sample.ids[mine].tolist(), strict=True):
-        out.setdefault(block, []).append(token)
-    return {block: tuple(tokens) for block, tokens in out.items()}
-
-
-def _quiet(blocks: list[dict[int, tuple[int, ...]]]) -> dict[int, tuple[int, ...]]:
-    """Length -> the commonest listen block of that length: silence, which is coded alike always."""
-    counts = Counter(tokens for sample in blocks for tokens in sample.values())
-    out: dict[int, tuple[int, ...]] = {}
-    for tokens, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        out.setdefault(len(tokens), tokens)
-    return out
-
-
-# ---- decisions ---------------------------------------------------------------------------------
-
-
-def _decisions(
-    samples: list[Compiled], right: list[Scores], wrong: list[Scores], decision: tuple[int, int]
-) -> dict[str, tuple[float, float, int]]:
-    """Kind -> mean binary cross-entropy with the right and the wrong listen, and the blocks."""
-    found: dict[str, list[tuple[float, float]]] = {"decide": [], "begin": [], "stay": []}
-    for sample, a, b in zip(samples, right, wrong, strict=True):
-        was_silent = True
-        for i in decision_places(sample, decision[0]):
-            silent = bool(sample.ids[i] == decision[1])
-            costs = _cost(a.silence[i], silent), _cost(b.silence[i], silent)
-            found["decide"].append(costs)
-            if was_silent:
-                found["stay" if silent else "begin"].append(costs)
-            was_silent = silent
-    means = {k: np.mean(v, axis=0).tolist() for k, v in found.items() if v}
-    return {k: (m[0], m[1], len(found[k])) for k, m in means.items()}
-
-
-def decision_places(sample: Compiled, open_id: int) -> NDArray[np.int64]:
-    """Where the loss-bearing first token after the token that opens `write` stands."""
-    after = np.flatnonzero(sample.ids[:-1] == open_id) + 1
-    return after[sample.loss[after] > 0]
-
-
-def _cost(log_silence: float, silent: bool) -> float:
-    """-log of the probability given to what happened: silence, or anything but silence."""
-    if silent:
-        return -float(log_silence)
-    return -float(np.log(-np.expm1(min(log_silence, -1e-12))))
 
 
 # ---- for people --------------------------------------------------------------------------------
@@ -204,14 +180,15 @@ def _beside(lane: dict[str, float], prefix: str) -> str:
     return f"{loss:6.3f} {sign:>2} {unigram:.3f} ({lane[f'{prefix}tokens']})"
 
 
-def report_lines(report: Report) -> list[str]:
-    """The report as plain lines."""
+def report_lines(report: Report, frames: tuple[str, ...] = ()) -> list[str]:
+    """The report as plain lines. `frames`: the lanes of mel frames."""
     lines = [
         f"held-out: {report['samples']} samples, nats a token against unigram entropy,"
         " boundary tokens left out"
     ]
     for name, lane in report["lanes"].items():
-        text = f"  {name:<8} {_beside(lane, '')} content and idle"
+        what = "mel frames, L1 against their median's" if name in frames else "content and idle"
+        text = f"  {name:<8} {_beside(lane, '')} {what}"
         if "content_loss" in lane:
             text += f" | {_beside(lane, 'content_')} content"
         lines.append(text)

@@ -22,6 +22,7 @@ from pipeline.stream import open_corpus
 from schemas.draws import digest
 from schemas.errors import StrettoError
 from trainer import checkpoint
+from trainer.build import build_model
 from trainer.compile import Compiler
 from trainer.config import TrainConfig
 from trainer.data import Feed, Loader, Packer, State, fresh_state, regroup
@@ -29,10 +30,9 @@ from trainer.distributed import Ranks, open_ranks
 from trainer.evaluate import Judge
 from trainer.held_out import open_held_out
 from trainer.language import open_language
-from trainer.model import Decoder
-from trainer.pack import Rows
 from trainer.progress import Meter, now
 from trainer.reporter import Reporter, Say
+from trainer.rows import Rows
 from trainer.step import make_optimizer, pick_dtype, train_step
 from trainer.stop import StopSignal
 
@@ -65,10 +65,10 @@ class Run:
         self.out = Path(config.out)
         self.corpus = open_corpus(config.corpus)
         language = open_language(config, self.corpus)
-        self.lane_count, self.token_hash = len(language.lanes), language.hash
+        self.language, self.token_hash = language, language.hash
         self.rows = self._rows()
         held = open_held_out(config, self.corpus, language) if ranks.main else None
-        self.model = Decoder(config.model, language.vocab_size, config.seed).to(ranks.device)
+        self.model = build_model(config, language).to(ranks.device)
         self.optimizer = make_optimizer(self.model, config.optim, ranks.device)
         dtype = pick_dtype(config.dtype, ranks.device)
         self.judge = Judge(self.model, language, config.context, ranks.device, dtype)
@@ -98,6 +98,7 @@ class Run:
             "config": self.config.identity(),
             "tokens": self.token_hash,
             "samples": digest(keys),
+            "view": self.language.schema.view.model_dump(mode="json"),
         }
 
     def resume(self) -> None:
@@ -127,7 +128,11 @@ class Run:
         if mine == theirs:
             return
         changed = [k for k in mine["config"] if mine["config"][k] != theirs["config"].get(k)]
-        what = f"`{changed[0]}` is another" if changed else "the corpus or its codecs changed"
+        what = (
+            f"`{changed[0]}` is another"
+            if changed
+            else "the corpus, its codecs or the view changed"
+        )
         raise StrettoError(
             f"this checkpoint is of another run: {what}",
             where,
@@ -173,7 +178,7 @@ class Run:
 
     def _wrapped(self) -> torch.nn.Module:
         if self.config.compile:
-            self.model.trunk = torch.compile(self.model.trunk)  # type: ignore[method-assign]
+            self.model.trunk.compile()
         if self.ranks.world_size == 1:
             return self.model
         ids = [self.ranks.device.index] if self.ranks.device.type == "cuda" else None
@@ -181,8 +186,10 @@ class Run:
 
     def _loader(self) -> Loader:
         c, order = self.config, SampleOrder(len(self.rows), self.config.seed)
-        feed = Feed(self.rows, order, self.compiler, c.cache_mb, ahead=4 * c.workers)
-        return Loader(Packer(c, feed, self.data, self.ranks.rank), c.prefetch)
+        ahead, language = 4 * c.workers, self.language
+        feed = Feed(self.rows, order, self.compiler, c.cache_mb, ahead, language.plan)
+        packer = Packer(c, feed, self.data, self.ranks.rank, language.layout)
+        return Loader(packer, c.prefetch)
 
     def _one_step(self, model: torch.nn.Module, meter: Meter) -> None:
         start = now()
@@ -195,9 +202,10 @@ class Run:
             model,
             self.optimizer,
             micro,
-            self.lane_count,
+            len(self.language.lanes),
             self.ranks,
             self.judge.dtype,
+            self.language.layout.frames,
         )
         if not math.isfinite(result.loss):
             raise StrettoError(

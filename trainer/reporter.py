@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from token_schema.views import hides
 from trainer import checkpoint
 from trainer.config import TrainConfig
 from trainer.distributed import Ranks
-from trainer.evaluate import Judge, evaluate, lane_report, report_lines
+from trainer.evaluate import Judge, evaluate, report_lines
 from trainer.held_out import HeldOut
 from trainer.model import flops_per_token, parameter_count, peak_flops
 from trainer.progress import Log, Meter, lanes_text, short, step_line
@@ -34,7 +35,12 @@ class Reporter:
         c, language, model = self.config, self.judge.language, self.judge.model
         self.say(f"corpus  {corpus}: {samples} samples of `{c.split}`")
         lanes = ", ".join(self.lanes)
-        self.say(f"tokens  schema {language.schema.name}, {language.vocab_size} ids, lanes {lanes}")
+        ids = f"{language.vocab_size} ids"
+        if model.streams > 1:
+            ids += f", {model.streams} streams"
+        self.say(f"tokens  schema {language.schema.name}, {ids}, lanes {lanes}")
+        for line in hides(language.schema) if c.view == "schema" else ():
+            self.say(f"view    hides {line}")
         flops = short(flops_per_token(model, c.context))
         count = short(parameter_count(model))
         self.say(f"model   {count} parameters, context {c.context}, {flops}FLOP a token")
@@ -77,7 +83,7 @@ class Reporter:
         """Held-out losses of the lanes, on the main rank; the others wait for it."""
         if self.log and self.held:
             scores = self.judge.scores(self.held.samples)
-            lanes = lane_report(self.held.samples, scores, self.lanes)
+            lanes = self.judge.lane_report(self.held.samples, scores)
             self.log.write({"step": step, "held_out": lanes})
             self.say(f"  held-out at step {step}: {lanes_text(self.lanes, lanes)}")
         self.ranks.barrier()
@@ -89,7 +95,8 @@ class Reporter:
         report = {"step": step, **evaluate(self.judge, self.held)}
         path = Path(self.config.out) / "report.json"
         path.write_text(json.dumps(report, indent=1) + "\n")
-        for line in report_lines(report):
+        frames = tuple(self.lanes[i] for i in self.judge.language.layout.frames)
+        for line in report_lines(report, frames):
             self.say(line)
         return report
 

@@ -12,21 +12,8 @@ from torch import Tensor, nn
 from schemas.draws import draw_seed
 from trainer.config import OptimConfig, TrainConfig
 from trainer.distributed import Ranks
-from trainer.loss import LaneSums, token_losses, weighted_sum
-from trainer.pack import Rows
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Rows on the device."""
-
-    ids: Tensor
-    segment: Tensor
-    place: Tensor
-    index: Tensor
-    target: Tensor
-    lane: Tensor
-    weight: Tensor
+from trainer.loss import Batch, FrameBatch, LaneSums, ValueBatch, batch_loss
+from trainer.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -48,7 +35,19 @@ def to_device(rows: Rows, device: torch.device) -> Batch:
             tensor = tensor.pin_memory()
         return tensor.to(device, non_blocking=True)
 
-    return Batch(*(move(getattr(rows, name)) for name in Batch.__dataclass_fields__))
+    return Batch(
+        move(rows.ids),
+        move(rows.segment),
+        move(rows.place),
+        move(rows.index),
+        move(rows.target),
+        move(rows.lane),
+        move(rows.weight),
+        tuple(ValueBatch(*map(move, v)) for v in rows.values),
+        tuple(FrameBatch(move(f.before), move(f.rows), move(f.weight)) for f in rows.frames),
+        None if rows.branch is None else move(rows.branch),
+        None if rows.start is None else move(rows.start),
+    )
 
 
 def learning_rate(c: OptimConfig, step: int, steps: int) -> float:
@@ -94,11 +93,13 @@ def train_step(
     lane_count: int,
     ranks: Ranks,
     dtype: torch.dtype,
+    frames: tuple[int, ...] = (),
 ) -> StepResult:
     """Forward, backward and update over the micro-batches of one step.
 
     The loss is the weighted mean over every loss-bearing token of all micro-batches and ranks, so
-    that how the tokens are spread over them changes nothing but rounding.
+    that how the tokens are spread over them changes nothing but rounding. `frames`: the lanes of
+    mel frames, in the order of Rows.frames.
     """
     # dropout is a function of the step, not of what ran before: resuming needs no saved RNG
     torch.manual_seed(draw_seed(config.seed, "dropout", f"step-{step}", f"rank-{ranks.rank}") >> 1)
@@ -107,7 +108,7 @@ def train_step(
     counts = ranks.sum(
         torch.tensor(
             [
-                sum(float(r.weight.sum(dtype="float64")) for r in micro),
+                sum(r.weight_sum for r in micro),
                 sum(r.token_count for r in micro),
             ],
             dtype=torch.float64,
@@ -115,7 +116,7 @@ def train_step(
         )
     )
     total = float(counts[0]) or 1.0
-    lanes = LaneSums.zeros(lane_count, ranks.device)
+    lanes = LaneSums.zeros(lane_count, ranks.device, frames)
     nats = torch.zeros((), dtype=torch.float64, device=ranks.device)
     for number, rows in enumerate(micro, start=1):
         nats += _backward(
@@ -141,9 +142,8 @@ def _backward(
     hold = getattr(model, "no_sync", None)
     with hold() if hold and not last else contextlib.nullcontext():
         with autocast(batch.ids.device, dtype):
-            logits = model(batch.ids, batch.segment, batch.place, batch.index)
-        nats = token_losses(logits, batch.target)
-        weighted = weighted_sum(nats, batch.weight)
+            grades = model(batch)
+        weighted = batch_loss(grades, batch)
         (weighted * scale).backward()
-    lanes.add(nats, logits, batch.target, batch.lane)
+    lanes.add_batch(grades, batch)
     return weighted.detach().double()
