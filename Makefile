@@ -31,9 +31,9 @@ browser:  ## Chromium for the page's test, where apt can install it (skipped wit
 
 demo: setup  ## the main job on the example input, then validate, stats, training and the page
 	$(BIN)/stretto generate examples/quickstart.yaml --out $(OUT)
+	$(BIN)/stretto fit examples/quickstart.yaml $(OUT)
 	$(BIN)/stretto validate $(OUT)
 	$(BIN)/stretto stats $(OUT)
-	$(BIN)/stretto fit examples/quickstart.yaml $(OUT)
 	$(BIN)/stretto train examples/train_quickstart.yaml --set corpus=$(OUT) --set out=$(OUT)/train
 	$(BIN)/stretto view $(OUT) --out $(OUT)/page.html
 	@echo

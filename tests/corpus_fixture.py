@@ -345,7 +345,7 @@ def fit_codecs(corpus: Path) -> None:
         if timeline.act is not None:
             settings = ActionSettings(horizon=max(10, round(timeline.act.fps)), vocab_size=1024)
             rows = [m.act() for t, m in samples if t.subset == timeline.subset]
-            codecs[f"action-{timeline.subset}"] = fit_action(rows, settings)
+            codecs[f"action.{timeline.subset}"] = fit_action(rows, settings)
             image = ImageSettings(
                 size_px=32, patch_px=8, entries=16, sample_patches=400, iterations=3
             )

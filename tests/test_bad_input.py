@@ -121,7 +121,7 @@ def test_a_dead_cluster_is_said_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "says"),
     [
-        ("schema=nope", "presets: ellsa"),
+        ("schema=nope", "presets: bayling, ellsa"),
         ("speech.sample_rate_hz=22050", "rates that fit"),
         ("scene.patience_s=[0, 0]", "at least 0.1 s"),
         ("shards.val_share=1.0", "nothing for train"),
