@@ -6,7 +6,6 @@ says which file and what to do.
 
 from __future__ import annotations
 
-import io
 import json
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -56,7 +55,9 @@ def index_table(store: Store) -> pa.Table:
             "run `stretto generate` first, or again until it is done",
         )
     try:
-        table = pq.read_table(io.BytesIO(store.read_bytes(INDEX_FILE)), use_threads=False)
+        # no threads: one that still reads ahead when Python ends takes the process down with it
+        data = pa.BufferReader(store.read_bytes(INDEX_FILE))
+        table = pq.read_table(data, use_threads=False, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise StrettoError(
             f"{INDEX_FILE} is unreadable ({error})",

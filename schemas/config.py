@@ -250,6 +250,8 @@ def config_error(model: type[BaseModel], error: ValidationError, where: str) -> 
     fault = faults[0]
     path = [str(p) for p in fault["loc"]]
     field = ".".join(path)
+    if fault["type"] != "extra_forbidden" and not path:
+        return StrettoError(fault["msg"].removeprefix("Value error, "), where)
     if fault["type"] != "extra_forbidden":
         return StrettoError(
             f"{fault['msg'].removeprefix('Value error, ')} (got {_short(fault['input'])})",

@@ -368,3 +368,42 @@ def test_the_schema_in_the_docs_is_a_schema(repo: Path) -> None:
         schema = parse_schema(yaml.safe_load(block), "docs/schemas.md")
         codecs = CodecSet(schema, all_codecs())
         assert codecs.vocabulary.size > len(schema.specials())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("&x [*x]\n", "aliases counted"),
+        ("[" * 5000, "mine.yaml: not YAML: RecursionError"),
+        ("when: 2020-99-99\n", "mine.yaml: not YAML: ValueError"),
+        ("extends: ellsa\nname: x\nlanes: [5]\n", "mine.yaml:3: lanes[0]: a lane is one channel"),
+        ("extends: ellsa\nname: x\nlanes: null\n", "mine.yaml:3: `lanes` is a list of lanes"),
+        ('extends: "x\\0.yaml"\nname: x\n', "mine.yaml:1: `extends` is a preset's name"),
+        ("extends: ./mine.yaml\nname: x\n", "mine.yaml:1: `extends` goes round in a circle"),
+        (
+            "extends: ellsa\nname: x\nadd:\n  - say: {as: text,\n     budgt: 3}\n",
+            "mine.yaml:5: lanes[5] say: budgt",
+        ),
+        (
+            'extends: ellsa\nname: x\nchange: {write: {idle: "<\\e[31m>"}}\n',
+            "mine.yaml:3: lanes[3]",
+        ),
+        ("extends: ellsa\nname: x\ncodecs: {imag: {type: emu3}}\n", "did you mean `image`?"),
+        ("extends: ellsa\nname: x\ncodecs: {image: {type: rvq}}\n", "types: patch_vq, emu3"),
+        ("extends: ellsa\nname: x\nchange: {listen: {rate_hz: 1.0e+7}}\n", "mine.yaml:3: lanes[0]"),
+    ],
+)
+def test_hostile_files_get_one_line(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(StrettoError) as caught:
+        load_schema(written(tmp_path, text))
+    said = str(caught.value)
+    assert expected in said and "\n" not in said and "\x1b" not in repr(said).replace("\\x1b", "")
+
+
+def test_a_bomb_of_aliases_is_refused_at_once(tmp_path: Path) -> None:
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
+    for i in range(9):
+        aliases = ", ".join([f"*{chr(97 + i)}"] * 10)
+        lines.append(f"{chr(98 + i)}: &{chr(98 + i)} [{aliases}]")
+    with pytest.raises(StrettoError, match="aliases counted"):
+        load_schema(written(tmp_path, "\n".join(lines)))

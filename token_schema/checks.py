@@ -1,115 +1,32 @@
-"""What no single field of a schema shows: names, tokens, order, rates, and what a mode can do.
+"""What no single field of a schema shows: order, rates, and what a clock can do.
 
-Every error names the file, the line and the lane.
+Every error names the file, the line and the lane. Names and tokens are in `checks_names`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from schemas.errors import StrettoError
+from token_schema.checks_names import NameChecks, Origin, Places
 from token_schema.models import ActLane, AudioLane, Lane, LookLane, PhaseLane, TextLane
 from token_schema.schema import TokenSchema, exact, fitting_blocks
 from token_schema.yaml_file import Document
 
 
-def check_schema(schema: TokenSchema, document: Document) -> None:
-    """Raise StrettoError for the first thing that does not fit together."""
-    check = _Checker(schema, document)
-    check.names()
-    check.tokens()
-    check.phases()
-    {"blocks": check.blocks, "frames": check.frames, "turns": check.turns}[schema.timing]()
+def check_schema(schema: TokenSchema, document: Document, origins: Sequence[Origin]) -> None:
+    """Raise StrettoError for the first thing that does not fit together; `origins` of each lane."""
+    names = NameChecks(schema, document, origins)
+    names.codecs()
+    names.names()
+    names.tokens()
+    names.phases()
+    clock = _ClockChecks(schema, document, origins)
+    {"blocks": clock.blocks, "frames": clock.frames, "turns": clock.turns}[schema.timing]()
 
 
-class _Checker:
-    """The checks of one schema. `where(lane, field)` is the place that an error names."""
-
-    def __init__(self, schema: TokenSchema, document: Document) -> None:
-        self.schema, self.document = schema, document
-
-    def where(self, lane: Lane, field: str | None = None) -> str:
-        index = self.schema.lanes.index(lane)
-        changed = ("change", lane.name)
-        path: tuple[str | int, ...] = ("lanes", index, lane.channel)
-        if field and (*changed, field) in self.document.lines:
-            path = changed
-        at = self.document.where((*path, field) if field else path)
-        return f"{at}: lane {lane.name}" + (f": {field}" if field else "")
-
-    def refuse(self, what: str, lane: Lane, field: str | None = None, fix: str = "") -> None:
-        raise StrettoError(what, self.where(lane, field), fix or None)
-
-    # ---- names and tokens ----------------------------------------------------------------------
-
-    def names(self) -> None:
-        names = [lane.name for lane in self.schema.lanes]
-        for lane in self.schema.lanes:
-            if names.count(lane.name) > 1:
-                raise StrettoError(
-                    f"two lanes are named {lane.name!r}",
-                    f"{self.document.where(('lanes',))}: lanes",
-                    "give each a `name`",
-                )
-        for name in self.schema.view.history_blocks:
-            if name not in names:
-                raise StrettoError(
-                    f"no lane named {name!r}",
-                    f"{self.document.where(('view', 'history_blocks', name))}: view.history_blocks",
-                    "lanes: " + ", ".join(names),
-                )
-
-    def tokens(self) -> None:
-        """A boundary token tells where it stands: it has one meaning in the whole schema."""
-        ends = self._boundaries()
-        for lane in self.schema.lanes:
-            inside = lane.inner()
-            if bad := [t for t in inside if t in ends]:
-                self.refuse(f"token {bad[0]} has two meanings", lane)
-            self._distinct(lane)
-        if twice := [t for t in ends if ends.count(t) > 1]:
-            raise StrettoError(
-                f"boundary token {twice[0]} is used twice",
-                self.document.name,
-                "a boundary token tells its lane: give each its own",
-            )
-
-    def _boundaries(self) -> list[str]:
-        clock, prompt = self.schema.clock, self.schema.prompt
-        ends: list[str | None] = [clock.open, clock.close]
-        if prompt:  # PersonaPlex opens and closes its prompt with one token
-            ends += dict.fromkeys((prompt.open, prompt.close))
-        if turns := clock.turns:  # where a turn closes is known: both may close with one token
-            ends += [*dict.fromkeys((*turns.input, *turns.output)), turns.cut]
-        shared: set[tuple[str, str | None, str | None]] = set()
-        for lane in self.schema.lanes:
-            if (lane.channel, lane.open, lane.close) not in shared:
-                ends += [lane.open, lane.close]
-            shared.add((lane.channel, lane.open, lane.close))
-        return [t for t in ends if t]
-
-    def _distinct(self, lane: Lane) -> None:
-        """Tokens of one lane that mean different things differ; `wait`, `end`, `cut` may be `idle`."""
-        fields = ["idle", "begin", "end", "cut", "epad", "pad", "slot", "active"]
-        if isinstance(lane, TextLane):
-            if lane.end == lane.idle:
-                fields.remove("end")
-            if lane.cut in (lane.idle, lane.end):
-                fields.remove("cut")
-        used = [t for f in fields if (t := getattr(lane, f, None))]
-        if twice := [t for t in used if used.count(t) > 1]:
-            self.refuse(f"token {twice[0]} has two meanings", lane)
-
-    def phases(self) -> None:
-        names = [lane.name for lane in self.schema.lanes]
-        for i, lane in enumerate(self.schema.lanes):
-            if not isinstance(lane, PhaseLane):
-                continue
-            for name in lane.of:
-                if name not in names[i + 1 :]:
-                    self.refuse(f"no lane {name!r} behind it", lane, "of")
-                if self.schema.phase_of(name) != i:
-                    self.refuse(f"lane {name!r} has two phases", lane, "of")
-                if self.schema.is_input(self.schema.lane(name)):
-                    self.refuse(f"lane {name!r} is an input: it is always there", lane, "of")
+class _ClockChecks(Places):
+    """The checks of one clock."""
 
     # ---- interleaved blocks --------------------------------------------------------------------
 

@@ -99,7 +99,7 @@ def _described(definition: dict[str, Any]) -> dict[str, Any]:
             if name not in FROM_KEY
         }
     if "required" in out:
-        out["required"] = [r for r in out["required"] if r not in FROM_KEY]
+        out["required"] = [r for r in out["required"] if r not in (*FROM_KEY, "name")]
     return out
 
 

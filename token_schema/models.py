@@ -14,11 +14,13 @@ from schemas.base import Record
 
 TOKEN_CLASSES = ("content", "idle", "open", "close")
 
-# `<bot>`, `</unit>`, `<|speak|>` or `[PAD]`: nothing that could be mistaken for a code's name
-TokenName = Annotated[str, Field(pattern=r"^(<[^<>\s:]{1,40}>|\[[A-Za-z0-9_]{1,40}\])$")]
+# `<bot>`, `</unit>`, `<|speak|>` or `[PAD]`, printable ASCII: nothing that a terminal would obey or
+# that could be mistaken for a code's name
+TokenName = Annotated[str, Field(pattern=r"^(<[!-9;=?-~]{1,40}>|\[[A-Za-z0-9_]{1,40}\])$")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
 Weight = Annotated[float, Field(ge=0)]
 Delay = Annotated[int, Field(ge=0, le=1000)]
+Rate = Annotated[float, Field(ge=0.1, le=1000)]  # frames a second; codecs have 1 to 100
 
 
 class Loss(Record):
@@ -118,7 +120,7 @@ class LaneBase(Record):
     less, an output lane comes later).
     """
 
-    name: str = ""
+    name: Name
     open: TokenName | None = None
     close: TokenName | None = None
     loss: Loss = Loss()
@@ -156,7 +158,7 @@ class AudioLane(LaneBase):
     channel: Literal["listen", "speak"]
     as_: Literal["codes", "slots", "mel"] = Field(alias="as")
     codec: Name = "audio"
-    rate_hz: float = Field(gt=0)
+    rate_hz: Rate
     codebooks: int = Field(default=1, ge=1, le=32)
     delays: tuple[Delay, ...] = ()
     fractional: Literal["carry"] | None = None
@@ -276,7 +278,7 @@ class PhaseLane(LaneBase):
 
     channel: Literal["phase"]
     as_: Literal["token"] = Field(default="token", alias="as")
-    of: tuple[str, ...] = Field(min_length=1)
+    of: tuple[Name, ...] = Field(min_length=1)
     idle: TokenName
     active: TokenName
 

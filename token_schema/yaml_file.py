@@ -15,6 +15,7 @@ import yaml
 from schemas.errors import StrettoError
 
 Path = tuple[str | int, ...]
+MAX_NODES = 100_000  # ten levels of ten aliases are 10^10: such a file is no schema
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,12 @@ def read_yaml(text: str, name: str) -> Document:
     """Parse one document. Raises StrettoError for bad YAML and for a key that stands there twice."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is not None and _size(node, {}) > MAX_NODES:
+            raise StrettoError(f"more than {MAX_NODES} values, aliases counted", name)
         data = yaml.safe_load(text)
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        # the loader lets these through: a bad date, a tag that does not fit, nesting without end
+        raise StrettoError(f"not YAML: {type(error).__name__}", name) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
@@ -47,6 +53,18 @@ def read_yaml(text: str, name: str) -> Document:
     if node is not None:
         _walk(node, (), lines, name)
     return Document(data, name, lines)
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """Values below a node, those behind an alias as often as it is used."""
+    if id(node) not in known:
+        known[id(node)] = MAX_NODES  # an alias to what it stands in has no end
+        if isinstance(node, yaml.MappingNode):
+            inner = [n for pair in node.value for n in pair]
+        else:
+            inner = node.value if isinstance(node, yaml.SequenceNode) else []
+        known[id(node)] = 1 + sum(_size(n, known) for n in inner)
+    return known[id(node)]
 
 
 def _walk(node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> None:
