@@ -1,7 +1,7 @@
 """Every preset on the example corpus: fitted, retokenized, validated, trained. The table of
 docs/schemas.md.
 
-    python -m benchmarks.presets --out DIR [--only moshi lws] [--steps 300] [--jobs 2]
+    python -m benchmarks.presets [--out DIR] [--only moshi lws] [--steps 120] [--jobs 2]
 
 DIR/corpus is the example corpus (made where it is absent). Each preset is a process of its own on one
 thread: `fit`, `retokenize`, `validate`, then some CPU minutes of training from the corpus itself; its
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 REPO = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPO))
 QUICKSTART = "examples/quickstart.yaml"
 CONTEXT = {"blocks": 1024, "frames": 192, "turns": 1024}  # tokens or steps a row
 ROWS = {"blocks": 2, "frames": 4, "turns": 2}
@@ -31,9 +32,9 @@ ROWS = {"blocks": 2, "frames": 4, "turns": 2}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", required=True)
+    parser.add_argument("--out", default="out/presets")
     parser.add_argument("--only", nargs="*")
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -161,7 +161,7 @@ def test_types_and_options_come_from_the_schema(
         (codecs(options={"bin": 64}), "unknown option 'bin'.*known: bins"),
         (codecs(options={"bins": "many"}), "'many' is no int"),
         (codecs(path="x"), "no path"),
-        ({"codecs": {"action": {"type": "rvq"}}}, "no codec type 'rvq' for action"),
+        ({"codecs": {"action": {"type": "rvq"}}}, "type 'rvq' is no codec for action"),
     ):
         bad = write_schema(tmp_path, "bad", listen(), ACT, **wrong)
         with pytest.raises(StrettoError, match=what):
