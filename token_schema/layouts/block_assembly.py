@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from schemas.timeline import Timeline
 from token_schema.codec_set import CodecSet
-from token_schema.encode import prompt_text
 from token_schema.layouts.lanes import Grid, LaneBlocks
+from token_schema.layouts.shown import prompt_text
 from token_schema.schema import TokenSchema
 from token_schema.tokens import CLOSE, CONTENT, OPEN, PROMPT, Report, Tokens
 

@@ -18,13 +18,13 @@ import numpy as np
 from schemas.sample import Media
 from schemas.timeline import Timeline
 from token_schema.codec_set import CodecSet
-from token_schema.encode import not_placed
 from token_schema.layouts import lanes
 from token_schema.layouts.audio_lanes import audio_lane, spoken_blocks
 from token_schema.layouts.block_assembly import assemble
 from token_schema.layouts.block_text import missing_epad, place_lane, text_lane
 from token_schema.layouts.lanes import Grid, LaneBlocks
 from token_schema.layouts.placement import PlacedText
+from token_schema.layouts.shown import not_placed
 from token_schema.models import ActLane, AudioLane, Lane, LookLane, PhaseLane, TextLane
 from token_schema.schema import TokenSchema
 from token_schema.tokens import CONTENT, IDLE, Report, Tokens

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from schemas.sample import Media
 from schemas.timeline import Timeline
 from token_schema.codec_set import CodecSet
-from token_schema.encode import not_placed
 from token_schema.layouts.parallel_audio import Speech, listen_streams, speak_streams, speech_of
 from token_schema.layouts.parallel_grid import Grid, LaneStreams
 from token_schema.layouts.parallel_prompt import prompt_lane, prompt_rows
 from token_schema.layouts.parallel_rows import ActRows, act_streams, look_streams, rows_of
 from token_schema.layouts.parallel_text import missing_epad, place, text_stream
 from token_schema.layouts.placement import PlacedText
+from token_schema.layouts.shown import not_placed
 from token_schema.models import ActLane, AudioLane, Lane, LookLane, TextLane
 from token_schema.schema import TokenSchema
 from token_schema.tokens import CONTENT, IDLE, PROMPT, Report, Tokens

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.errors import StrettoError
-from token_schema.encode import prompt_text
 from token_schema.layouts.parallel_audio import book_ids, encode_frames
 from token_schema.layouts.parallel_grid import Grid, Ids
+from token_schema.layouts.shown import prompt_text
 from token_schema.models import AudioLane, Prompt, TextLane
 from token_schema.schema import TokenSchema
 from token_schema.tokens import CLOSE, CONTENT, OPEN

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from schemas.sample import Media
 from schemas.timeline import AnyAgentEvent, Timeline
 from token_schema.codec_set import CodecSet
-from token_schema.encode import not_placed, prompt_text
+from token_schema.layouts.shown import not_placed, prompt_text
 from token_schema.layouts.turns_audio import TurnAudio
 from token_schema.layouts.turns_input import InputTurns
 from token_schema.layouts.turns_output import OutputTurn, Unit, output_turn
