@@ -407,3 +407,17 @@ def test_a_bomb_of_aliases_is_refused_at_once(tmp_path: Path) -> None:
         lines.append(f"{chr(98 + i)}: &{chr(98 + i)} [{aliases}]")
     with pytest.raises(StrettoError, match="aliases counted"):
         load_schema(written(tmp_path, "\n".join(lines)))
+
+
+def test_inputs_stand_before_what_answers_them() -> None:
+    data = schema_data("ellsa")
+    data["lanes"].append(data["lanes"].pop(1))  # the first camera behind the actions
+    assert "lane look: stands behind 'write'" in refused(data)
+    late = {"extends": "roboego", "name": "x", "change": {"look": {"delay": 1}}}
+    assert "lane look: delay: only `listen` and the outputs" in refused(late)
+
+
+def test_an_action_codec_is_not_another_one_that_begins_like_it() -> None:
+    schema, codecs = load_schema("ellsa"), all_codecs()
+    more = {**codecs, "action-2s.arm": codecs["uniform.arm"]}
+    assert CodecSet(schema, more).vocabulary == CodecSet(schema, codecs).vocabulary
