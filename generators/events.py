@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from generators.place import Placed, Placement, Stretch, settled
 from schemas.base import seconds
 from schemas.label import Evidence
 from schemas.scene import Motion, TextEvent, Utterance
-from schemas.timeline import Hear, Piece, Say, Think, TimedWord, ToolCall, TypedInput, Write
+from schemas.timeline import (
+    Hear,
+    HearBehaviour,
+    Piece,
+    Say,
+    SayBehaviour,
+    Think,
+    TimedWord,
+    ToolCall,
+    TypedInput,
+    Write,
+)
 
 
 def hear(plan: Placement, placed: Placed) -> Hear:
@@ -19,7 +30,7 @@ def hear(plan: Placement, placed: Placed) -> Hear:
     end_s = seconds(placed.end, plan.rate)
     return Hear(
         id=event.id,
-        behaviour=event.behaviour,
+        behaviour=cast(HearBehaviour, event.behaviour),
         turn_index=event.turn_index,
         text=event.text,
         language=event.language,
@@ -55,7 +66,7 @@ def say(plan: Placement, placed: Placed) -> Say:
         **_agent(plan, placed, event.id, end),
         start_s=seconds(placed.start, plan.rate),
         planned_end_s=seconds(placed.end, plan.rate),
-        behaviour="backchannel" if event.behaviour == "backchannel" else "turn",
+        behaviour=cast(SayBehaviour, event.behaviour),
         text=event.text,
         language=event.language,
         voice=event.voice,

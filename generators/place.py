@@ -88,6 +88,7 @@ def place(
         elif isinstance(event, Motion):
             placed = _place_motion(plan, event)
         else:
+            assert isinstance(event, TextEvent)
             placed = _place_text(plan, event)
         plan.placed[event.id] = placed
         if isinstance(event, Utterance) and event.reaction_s is not None:

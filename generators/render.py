@@ -36,7 +36,7 @@ def speech_requests(scene: Scene, config: Config) -> dict[SpeechKey, SpeechReque
     """What to speak: a request for each span, by utterance id and span index."""
     return {
         (event.id, index): SpeechRequest(
-            event.text[span.char_start : span.char_end], voice_of(event.voice), config.seed
+            event.text[span.char_start : span.char_end], voice_of(event.voice, config), config.seed
         )
         for event in scene.events
         if isinstance(event, Utterance)

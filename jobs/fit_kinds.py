@@ -117,7 +117,7 @@ def texts_of(timeline: Timeline) -> Iterator[str]:
     context = timeline.context
     fields = [getattr(context, field) for field in CONTEXT] + [", ".join(context.languages)]
     yield from (value for value in fields if value)
-    yield from (e.text for e in timeline.world)
+    yield from (e.text for e in timeline.world if e.kind != "sound")
     yield from (e.text for e in timeline.agent if e.kind != "act")
 
 

@@ -21,9 +21,9 @@ from pipeline.media import MemberMedia
 from pipeline.pack import Packed
 from pipeline.plan import ShardPlan
 from pipeline.retokenize_pack import members_of, pack_tokens
-from pipeline.stages import MACHINE, UNEXPECTED
 from pipeline.store import Store, open_store
 from pipeline.stream import read_members, read_timeline
+from pipeline.work import MACHINE, UNEXPECTED
 from schemas.errors import MachineError, StrettoError
 from schemas.sample import Rejection
 from token_schema.codec_set import FOLDER, CodecSet

@@ -3,76 +3,50 @@
     services = open_services(config)
     packed, rejections = make_shard(records, config, services)
 
-A stage is a pure function over a list of `Work`, one item per record in the same order, with its
-resources declared beside it. A record that fails is carried along as a Rejection; the others go on.
-A GPU stage will be an actor pool that is called with the shard's whole list.
+A stage is a pure function over a list of `Work` (`pipeline.work`), one item per record in the same
+order, with its resources declared beside it. A record that fails is carried along as a Rejection;
+the others go on. A GPU stage is called with the shard's whole list.
 """
 
 from __future__ import annotations
 
-import errno
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from generators.speech import Speech, SpeechBackend, SpeechRequest, Spoken, open_backend
+from generators.speech import Speech, Spoken, open_backend
 from pipeline import vad
 from pipeline.check import check
 from pipeline.pack import Packed, pack
-from pipeline.vad import Vad
+from pipeline.work import (
+    UNEXPECTED,
+    Services,
+    Stage,
+    Work,
+    each,
+    guarded,
+    rejected,
+    rejection,
+)
 from schemas.config import Config
-from schemas.errors import MachineError, StrettoError
+from schemas.errors import StrettoError
 from schemas.records import Dialogue, Trajectory
-from schemas.sample import Rejection, Sample
-from schemas.scene import Scene
+from schemas.sample import Rejection
 
-# A reason that begins so is a fault of stretto's, not of the record: the run ends with exit 1.
-UNEXPECTED = "unexpected "
-# Faults of the machine, not of the record at hand: the run must stop, nothing is quarantined.
-MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-
-
-@dataclass
-class Services:
-    """What stages call: opened once in each process that runs them."""
-
-    speech: SpeechBackend
-    _vad: Vad | None = None
-
-    def vad(self) -> Vad:
-        """silero-vad, loaded on first use: it brings torch with it."""
-        self._vad = self._vad or Vad()
-        return self._vad
-
-    def close(self) -> None:
-        """End child processes."""
-        self.speech.close()
-
-
-@dataclass(frozen=True)
-class Work:
-    """A record on its way; each stage adds a field, or the rejection."""
-
-    record: Dialogue | Trajectory
-    scene: Scene | None = None
-    requests: Mapping[tuple[str, int], SpeechRequest] = field(default_factory=dict)
-    speech: Mapping[tuple[str, int], Speech] = field(default_factory=dict)
-    sample: Sample | None = None
-    report: dict[str, Any] | None = None
-    packed: Packed | None = None
-    rejection: Rejection | None = None
-
-
-@dataclass(frozen=True)
-class Stage:
-    """`run` keeps length and order. `cpus` and `gpus` are what one call uses."""
-
-    name: str
-    run: Callable[[list[Work], Config, Services], list[Work]]
-    cpus: float = 1
-    gpus: float = 0
+__all__ = [
+    "STAGES",
+    "UNEXPECTED",
+    "Services",
+    "Stage",
+    "Work",
+    "each",
+    "guarded",
+    "make_shard",
+    "members_of",
+    "open_services",
+    "rejected",
+    "rejection",
+]
 
 
 def open_services(config: Config) -> Services:
@@ -95,49 +69,6 @@ def make_shard(
         works = stage.run(works, config, services)
     packed = [w.packed for w in works if w.packed is not None]
     return packed, [w.rejection for w in works if w.rejection is not None]
-
-
-def each(name: str, step: Callable[[Work, Config], Work]) -> Stage:
-    """A stage that treats each record by itself."""
-
-    def run(works: list[Work], config: Config, services: Services) -> list[Work]:
-        return [w if w.rejection else guarded(name, w, lambda w: step(w, config)) for w in works]
-
-    return Stage(name, run)
-
-
-def guarded(name: str, work: Work, step: Callable[[Work], Work]) -> Work:
-    """`step(work)`, or the work with the reason why not; its memory is freed."""
-    try:
-        return step(work)
-    except MachineError:
-        raise
-    except StrettoError as error:
-        return rejected(work, name, error)
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in MACHINE:
-            fix = "free it, then run the same command again: it resumes"
-            raise StrettoError(os.strerror(error.errno).lower(), f"stage {name}", fix) from error
-        text = f"{UNEXPECTED}{type(error).__name__} in stage {name}: {error}"
-        return rejected(work, name, StrettoError(text, fix="report this: it is a fault of stretto"))
-
-
-def rejected(work: Work, stage: str, error: StrettoError) -> Work:
-    """The work as a Rejection."""
-    return Work(work.record, rejection=rejection(work.record, stage, error))
-
-
-def rejection(record: Dialogue | Trajectory, stage: str, error: StrettoError) -> Rejection:
-    """Why this record is not in the corpus."""
-    return Rejection(
-        source=record.source,
-        record_id=record.record_id,
-        key=record.key,
-        where=record.where,
-        stage=stage,
-        reason=" ".join((f"{error.where}: {error.what}" if error.where else error.what).split()),
-        fix=error.fix,
-    )
 
 
 def _plan(work: Work, config: Config) -> Work:

@@ -36,7 +36,8 @@ class Dialogue(Record):
     """A text dialogue. `group` keeps what must not be split between train and test together.
 
     `key` is unique in the corpus and does not depend on the turns' text: draws are keyed by it, and
-    two worlds of one record (another next user turn) must draw the same (promise 2).
+    two worlds of one record (another next user turn) must draw the same (promise 2). A clean twin
+    (`perturb` false) has a key of its own and draws under `draws_as`, the key of the perturbed one.
     """
 
     kind: Literal["dialogue"] = "dialogue"
@@ -48,7 +49,14 @@ class Dialogue(Record):
     language: str = "en"
     licence: str | None = None
     tags: tuple[str, ...] = ()
+    perturb: bool = True
+    draws_as: str | None = None
     turns: tuple[Turn, ...]
+
+    @property
+    def draw_key(self) -> str:
+        """The key that every draw of this record is made under."""
+        return self.draws_as or self.key
 
 
 class VideoRange(Record):

@@ -18,7 +18,9 @@ class Sample:
     """A Timeline with its media, as rendered.
 
     `listen`/`speak`: int16 [sample_count] mono. `look`: per camera the bytes of an MP4 with all its
-    frames. `act` and `state`: float32 [step_count, dim], C order.
+    frames. `act` and `state`: float32 [step_count, dim], C order. `stems`: the sources of `listen`
+    before acoustics (`user`, `bystander`, `sounds`), each int16 [sample_count]; their sum is
+    `listen` where no effect was applied.
     """
 
     timeline: Timeline
@@ -27,6 +29,7 @@ class Sample:
     look: dict[str, bytes] = field(default_factory=dict)
     act: NDArray[np.float32] | None = None
     state: NDArray[np.float32] | None = None
+    stems: dict[str, NDArray[np.int16]] = field(default_factory=dict)
 
 
 class Media(Protocol):

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.base import KEY_PATTERN, Record
+from schemas.timeline import HearBehaviour, SayBehaviour
 
 
 class Span(Record):
@@ -25,14 +26,16 @@ class Anchor(Record):
     """When an event starts: `offset_s` (may be negative) after an edge of the event `of`.
 
     `end` is the end of its sound, or of its span `span`; `settled` that of its sound and of its
-    visible text, whichever is later; `fraction` a point `at` (0..1) of the way through its sound.
+    visible text, whichever is later; `fraction` a point `at` (0..1) of the way through its sound;
+    `word` the end of its last word that ends at or before character `char` of its text.
     `of` None is t = 0.
     """
 
     of: str | None = None
-    edge: Literal["start", "end", "settled", "fraction"] = "end"
+    edge: Literal["start", "end", "settled", "fraction", "word"] = "end"
     span: int | None = None
     at: float = 0.0
+    char: int = 0
     offset_s: float = 0.0
 
 
@@ -41,14 +44,15 @@ class Utterance(Record):
 
     The assistant commits to it `lead_s` before it sounds. It rests on `evidence`, ids of earlier
     events (`u000:2` is the user's event u000 up to the end of its span 2). A user's utterance that
-    starts while the assistant speaks makes it yield `reaction_s` after it is plain to hear; None
-    for one that asks for no yielding.
+    starts while the assistant speaks may make it yield `reaction_s` after it is plain to hear; None
+    for one that never does. `bystander` is anybody else in `listen`.
     """
 
     kind: Literal["utterance"] = "utterance"
     id: str
-    speaker: Literal["user", "assistant"]
-    behaviour: Literal["turn", "barge_in", "backchannel"] = "turn"
+    speaker: Literal["user", "assistant", "bystander"]
+    behaviour: HearBehaviour | SayBehaviour = "turn"
+    addressed_to: Literal["assistant", "other"] = "assistant"
     turn_index: int | None = None
     text: str
     write: str | None = None
@@ -60,6 +64,7 @@ class Utterance(Record):
     lead_s: float = 0.0
     evidence: tuple[str, ...] = ()
     reaction_s: float | None = None
+    gain_db: float = 0.0
 
 
 class TextEvent(Record):
@@ -83,7 +88,31 @@ class Motion(Record):
     evidence: tuple[str, ...] = ()
 
 
-SceneEvent = Annotated[Utterance | TextEvent | Motion, Field(discriminator="kind")]
+class Thought(Record):
+    """What the assistant notes for itself while it listens; nobody hears or sees it."""
+
+    kind: Literal["thought"] = "thought"
+    id: str
+    turn_index: int | None = None
+    text: str
+    anchor: Anchor
+    evidence: tuple[str, ...] = ()
+
+
+class Noise(Record):
+    """A sound in `listen` that is no speech: `name` is one of `generators.sounds`."""
+
+    kind: Literal["noise"] = "noise"
+    id: str
+    name: str
+    duration_s: float = Field(gt=0)
+    gain_db: float = 0.0
+    anchor: Anchor
+
+
+SceneEvent = Annotated[
+    Utterance | TextEvent | Motion | Thought | Noise, Field(discriminator="kind")
+]
 
 
 class Scene(Record):
@@ -97,5 +126,6 @@ class Scene(Record):
     embodiment: str | None = None
     assistant_voice: str | None = None
     behaviours: tuple[str, ...] = ()
+    pair: str | None = None
     tail_s: float = 0.5
     events: tuple[SceneEvent, ...]

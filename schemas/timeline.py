@@ -16,7 +16,19 @@ from pydantic import Field
 from schemas.base import KEY_PATTERN, Record, Seconds
 from schemas.label import Evidence, Label
 
-TIMELINE_VERSION = "1.1"
+TIMELINE_VERSION = "1.2"
+
+# What speech in `listen` is; only `turn` and `barge_in` ask for an answer. `side_speech` is said to
+# somebody else, `background` by somebody else.
+HearBehaviour = Literal[
+    "turn", "barge_in", "failed_barge_in", "backchannel", "side_speech", "background"
+]
+# What the assistant says: a turn, "mm-hmm", "Sure," before it has decided what to answer, or a
+# remark that nobody asked for.
+SayBehaviour = Literal["turn", "backchannel", "opener", "proactive"]
+# Where word times come from: the engine that spoke, the recording's own, an aligner, or an estimate
+# from the length of the sound.
+WordTimes = Literal["engine", "given", "aligned", "estimated"]
 
 
 class TimedWord(Record):
@@ -59,11 +71,12 @@ class Hear(Record):
     id: str
     speaker: str = "user"
     addressed_to: str = "assistant"
-    behaviour: Literal["turn", "barge_in", "backchannel"] = "turn"
+    behaviour: HearBehaviour = "turn"
     turn_index: int | None = None
     text: str
     language: str
     voice: str
+    word_times: WordTimes = "engine"
     start_s: Seconds
     end_s: Seconds
     plain_s: Seconds
@@ -83,7 +96,18 @@ class TypedInput(Record):
     revealed_s: Seconds
 
 
-WorldEvent = Annotated[Hear | TypedInput, Field(discriminator="kind")]
+class Sound(Record):
+    """Something in `listen` that is no speech, such as a cough. It has no words and asks nothing."""
+
+    kind: Literal["sound"] = "sound"
+    id: str
+    name: str
+    start_s: Seconds
+    end_s: Seconds
+    revealed_s: Seconds
+
+
+WorldEvent = Annotated[Hear | TypedInput | Sound, Field(discriminator="kind")]
 
 
 # ---- what the model produces -------------------------------------------------------------------
@@ -129,18 +153,24 @@ class Say(AgentEvent):
     `words` and `pieces` hold only what sounded; `text` is the whole plan. Of a cut event
     `unsaid_words` and `unsaid_pieces` are those that a cut shortened or left out, with the times
     that they would have had: `planned_words` and `planned_pieces` equal the uncut twin's (since 1.1;
-    a cut event of 1.0 has none). `behaviour` tells a backchannel.
+    a cut event of 1.0 has none). `behaviour` tells a backchannel (see SayBehaviour).
     """
 
     kind: Literal["say"] = "say"
-    behaviour: Literal["turn", "backchannel"] = "turn"
+    behaviour: SayBehaviour = "turn"
     text: str
     language: str
     voice: str
+    word_times: WordTimes = "engine"
     words: tuple[TimedWord, ...] = ()
     pieces: tuple[Piece, ...] = ()
     unsaid_words: tuple[TimedWord, ...] = ()
     unsaid_pieces: tuple[Piece, ...] = ()
+
+    @property
+    def takes_turn(self) -> bool:
+        """A backchannel and an opener take none: what follows them, if anything, does."""
+        return self.behaviour in ("turn", "proactive")
 
     @property
     def planned_words(self) -> tuple[TimedWord, ...]:
@@ -227,6 +257,14 @@ class Context(Record):
     assistant_voice: str | None = None
 
 
+class Effect(Record):
+    """An acoustic effect on `listen`: what was done to which source, with what settings."""
+
+    name: str
+    source: str
+    settings: dict[str, float | int | str | bool] = {}
+
+
 class Provenance(Record):
     """Where the sample comes from and what shaped it: enough to make it again."""
 
@@ -237,22 +275,29 @@ class Provenance(Record):
     licence: str | None = None
     seed: int
     backends: dict[str, str] = {}
+    acoustics: tuple[Effect, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 class Timeline(Record):
-    """One sample. `duration_s` is its length; every track covers all of it."""
+    """One sample. `duration_s` is its length; every track covers all of it.
 
-    version: Literal["1.0", "1.1"] = "1.1"
+    `pair` is shared by a perturbed sample and its clean twin (since 1.2). `stems` names the sources
+    of `listen` kept apart, each a member `stem.NAME.flac` of listen's length.
+    """
+
+    version: Literal["1.0", "1.1", "1.2"] = "1.2"
     key: str = Field(pattern=KEY_PATTERN)
     subset: str = Field(pattern=KEY_PATTERN)
     group: str
     language: str
     duration_s: Seconds
     behaviours: tuple[str, ...] = ()
+    pair: str | None = None
     context: Context
     listen: AudioTrack
     speak: AudioTrack
+    stems: tuple[str, ...] = ()
     look: tuple[LookTrack, ...] = ()
     act: ArrayTrack | None = None
     state: ArrayTrack | None = None

@@ -151,6 +151,19 @@ class CodecSet:
                 f"delete it and {FIT}, or give the schema's codec another name",
             )
 
+    def lookahead_s(self, lane: AudioLane) -> float:
+        """How far a code of the lane looks beyond its own frame."""
+        return self.get(lane.codec).lookahead_s if lane.as_ == "codes" else 0.0
+
+    def frames_ahead(self, lane: AudioLane) -> int:
+        """Frames that the lane's codec must hear beyond a frame."""
+        return math.ceil(self.lookahead_s(lane) * lane.rate_hz - 1e-9)
+
+    def shift_frames(self, lane: AudioLane) -> int:
+        """Frames by which a lane in blocks stands later than its sound: its delay, and what its
+        codec looks ahead."""
+        return lane.delay * self.schema.frames_per_block(lane) + self.frames_ahead(lane)
+
     def _check_lags(self) -> None:
         """What a block says and does must have been heard by then, look-ahead included."""
         heard = [x for x in self.schema.lanes if isinstance(x, AudioLane) and x.channel == "listen"]
@@ -183,9 +196,7 @@ class CodecSet:
 
     def _reach_s(self, lane: AudioLane, b: int) -> float:
         """Until when the frames of blocks before b sound."""
-        ahead_s = self.get(lane.codec).lookahead_s if lane.as_ == "codes" else 0.0
-        shift = self.schema.shift_frames(lane, ahead_s)
-        return (self.schema.frame_at(lane, b) - shift) / lane.rate_hz
+        return (self.schema.frame_at(lane, b) - self.shift_frames(lane)) / lane.rate_hz
 
     def _check_audio(self, lane: AudioLane) -> None:
         codec, where = self.get(lane.codec), f"{self.schema.name}: lane {lane.name}"

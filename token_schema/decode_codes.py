@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from token_schema.codec_set import CodecSet
 from token_schema.grammar.frames import shifts_of
-from token_schema.layouts.lanes import shift_frames
 from token_schema.models import AudioLane, Lane, LookLane
 from token_schema.schema import TokenSchema
 
@@ -40,7 +39,7 @@ def block_frames(
     for first, codes in zip(edges, blocks, strict=False):
         if codes is not None:
             out[first : first + len(codes)] = codes
-    return out[shift_frames(schema, lane, codecs) :]
+    return out[codecs.shift_frames(lane) :]
 
 
 def step_frames(lane: AudioLane, codecs: CodecSet, rows: NDArray[np.int32]) -> Codes:

@@ -114,12 +114,6 @@ class TokenSchema(Record):
         frames = exact(lane.rate_hz) * self.block * b
         return math.ceil(frames) if lane.channel == "listen" else math.floor(frames)
 
-    def shift_frames(self, lane: AudioLane, lookahead_s: float) -> int:
-        """Frames by which a lane in blocks stands later than its sound: its delay, and what its
-        codec looks ahead."""
-        ahead = math.ceil(lookahead_s * lane.rate_hz - 1e-9)
-        return lane.delay * self.frames_per_block(lane) + ahead
-
     def frames_per_block(self, lane: AudioLane) -> int:
         """Code frames of an audio lane in a block (the fewest, where they carry)."""
         return int(exact(lane.rate_hz) * self.block)

@@ -50,7 +50,7 @@ def _add_reply(plan: Plan, index: int, turn: Turn) -> None:
             write=turn.text,
             think=turn.think,
             language=language,
-            voice=assistant_voice(language, plan.config.seed),
+            voice=assistant_voice(language, plan.config),
             spans=_reply_spans(plan, event_id, text),
             anchor=anchor,
             lead_s=lead_s,

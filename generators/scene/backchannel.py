@@ -50,7 +50,7 @@ def backchannel_after(
         turn_index=utterance.turn_index,
         text=words[choice],
         language=utterance.language,
-        voice=assistant_voice(utterance.language, config.seed),
+        voice=assistant_voice(utterance.language, config),
         spans=(Span(char_start=0, char_end=len(words[choice])),),
         anchor=Anchor(of=utterance.id, span=number, offset_s=offset_s),
         lead_s=LEAD_S,

@@ -30,7 +30,7 @@ def plan_dialogue(record: Dialogue, config: Config) -> Scene:
         subset="dialogue",
         language=record.language,
         system="\n".join(t.text for t in record.turns[:opening]),
-        assistant_voice=assistant_voice(record.language, config.seed),
+        assistant_voice=assistant_voice(record.language, config),
         behaviours=tuple(sorted(plan.behaviours)),
         tail_s=0.5 if answered else config.scene.reply_gap_s[0] - RESUME_MARGIN_S,
         events=tuple(plan.events),

@@ -58,7 +58,7 @@ def plan_robot(record: Trajectory, config: Config) -> Scene:
         language=record.language,
         task=record.instruction,
         embodiment=record.robot_type,
-        assistant_voice=assistant_voice(record.language, config.seed),
+        assistant_voice=assistant_voice(record.language, config),
         behaviours=("act_on_instruction", "speak_while_acting")
         if phrases
         else ("act_on_instruction",),
@@ -87,7 +87,7 @@ def _instruction(record: Trajectory, config: Config, timing: Timing) -> Utteranc
         turn_index=0,
         text=text,
         language=record.language,
-        voice=user_voice(record, None, config.seed),
+        voice=user_voice(record, None, config),
         spans=(Span(char_start=0, char_end=len(text)),),
         anchor=Anchor(offset_s=timing.between("u000", "start", config.scene.start_s)),
         reaction_s=timing.between("u000", "reaction", config.scene.reaction_s),
@@ -112,7 +112,7 @@ def _say(
         text=text,
         write=text,
         language=record.language,
-        voice=assistant_voice(record.language, config.seed),
+        voice=assistant_voice(record.language, config),
         spans=(Span(char_start=0, char_end=len(text)),),
         anchor=anchor,
         lead_s=config.scene.speak_lead_s,

@@ -30,7 +30,7 @@ def add_user(plan: Plan, index: int, turn: Turn) -> None:
         turn_index=index,
         text=text,
         language=plan.record.language,
-        voice=user_voice(plan.record, turn.speaker, plan.config.seed),
+        voice=user_voice(plan.record, turn.speaker, plan.config),
         spans=spans,
         anchor=_user_anchor(plan, event_id, barges_in),
         reaction_s=plan.timing.between(event_id, "reaction", plan.config.scene.reaction_s),

@@ -6,21 +6,23 @@ A name such as `espeak:en-US+m3-170-50-50` says all that shapes the voice; `voic
 from __future__ import annotations
 
 from generators.speech.voices import Voice, pick_voice
+from schemas.config import Config
 from schemas.errors import StrettoError
 from schemas.records import Dialogue, Trajectory
 
 
-def assistant_voice(language: str, seed: int) -> str:
+def assistant_voice(language: str, config: Config) -> str:
     """The corpus's one assistant voice in this language."""
-    return pick_voice("assistant", language, seed, "", "assistant").name
+    return pick_voice("assistant", language, config.seed, "", "assistant").name
 
 
-def user_voice(record: Dialogue | Trajectory, speaker: str | None, seed: int) -> str:
+def user_voice(record: Dialogue | Trajectory, speaker: str | None, config: Config) -> str:
     """The voice of a user of this record; another named speaker has another voice."""
-    return pick_voice("user", record.language, seed, record.key, speaker or "user").name
+    key = record.draw_key if isinstance(record, Dialogue) else record.key
+    return pick_voice("user", record.language, config.seed, key, speaker or "user").name
 
 
-def voice_of(name: str) -> Voice:
+def voice_of(name: str, config: Config) -> Voice:
     """The Voice that a name stands for."""
     try:
         engine, rest = name.split(":", 1)

@@ -14,6 +14,7 @@ import numpy as np
 
 from generators.speech.voices import Voice
 from schemas.errors import StrettoError
+from schemas.timeline import WordTimes
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,16 @@ class SpokenWord:
 
 @dataclass(frozen=True, eq=False)
 class Speech:
-    """A spoken utterance: int16 mono PCM [n_samples] and its words in order, without overlap."""
+    """A spoken utterance: int16 mono PCM [n_samples] and its words in order, without overlap.
+
+    `words` is empty where the engine knows no times: the align stage fills them in and says by
+    `word_times` how.
+    """
 
     pcm: np.ndarray
     sample_rate_hz: int
     words: tuple[SpokenWord, ...]
+    word_times: WordTimes = "engine"
 
     @property
     def duration_s(self) -> float:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from token_schema.codec_set import CodecSet
-from token_schema.grammar.parts import Item, Parts, Program, content, frames_ahead
+from token_schema.grammar.parts import Item, Parts, Program, content
 from token_schema.grammar.rules import Camera, Codes, Rule, Token
 from token_schema.grammar.steps import ActStep, AudioStep, LookStep, RowCell
 from token_schema.models import ActLane, AudioLane, Lane, LookLane, TextLane
@@ -38,7 +38,7 @@ def _stream(parts: Parts, i: int, lane: Lane) -> Rule:
 def shifts_of(lane: AudioLane, codecs: CodecSet) -> tuple[int, ...]:
     """Steps by which each codebook stands later than its frame."""
     delays = lane.delays or (0,) * lane.codebooks
-    return tuple(lane.delay + d + frames_ahead(lane, codecs) for d in delays)
+    return tuple(lane.delay + d + codecs.frames_ahead(lane) for d in delays)
 
 
 def _audio(parts: Parts, i: int, lane: AudioLane) -> AudioStep:

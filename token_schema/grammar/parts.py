@@ -10,7 +10,7 @@ from typing import Any
 from token_schema.codec_set import CodecSet
 from token_schema.grammar.rules import UNKNOWN, Codes, Memory, Option, Rule, Token, closes, opens
 from token_schema.grammar.text import FRESH, TextCell, TextMarks
-from token_schema.models import ActLane, AudioLane, LookLane, TextLane
+from token_schema.models import ActLane, LookLane, TextLane
 from token_schema.schema import TokenSchema, exact
 from token_schema.tokens import CONTENT, PROMPT
 
@@ -174,10 +174,3 @@ class Parts:
 def content(what: Token | Codes) -> tuple[Token | Codes, int]:
     """A choice of class content: what most of the prompt is."""
     return what, CONTENT
-
-
-def frames_ahead(lane: AudioLane, codecs: CodecSet) -> int:
-    """Frames that the lane's codec must hear beyond a frame."""
-    if lane.as_ != "codes":
-        return 0
-    return math.ceil(codecs.get(lane.codec).lookahead_s * lane.rate_hz - 1e-9)

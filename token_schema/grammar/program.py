@@ -14,7 +14,7 @@ from dataclasses import replace
 from token_schema.codec_set import CodecSet
 from token_schema.grammar.blocks import ActBlock, AudioBlock, LookBlock, Phase, by_length
 from token_schema.grammar.frames import frames_program
-from token_schema.grammar.parts import Item, Parts, Program, frames_ahead
+from token_schema.grammar.parts import Item, Parts, Program
 from token_schema.grammar.rules import Camera, OneToken, Rule, closes, opens
 from token_schema.grammar.turns import Alternating, AudioTurn, TextTurn, TurnEnd
 from token_schema.models import ActLane, AudioLane, Lane, LookLane, PhaseLane, TextLane
@@ -81,7 +81,7 @@ def _block_rule(parts: Parts, i: int, lane: Lane) -> Rule:
 def _audio(parts: Parts, i: int, lane: AudioLane) -> AudioBlock:
     schema = parts.schema
     per_block = exact(lane.rate_hz) * schema.block
-    shift = lane.delay * schema.frames_per_block(lane) + frames_ahead(lane, parts.codecs)
+    shift = parts.codecs.shift_frames(lane)
     books = lane.codebooks if lane.as_ == "codes" else 1
     parts.settle(math.ceil(shift / per_block) + 1, per_block.denominator)
 

@@ -2,7 +2,7 @@
 
     content = audio_lane(grid, lane, codecs, media)
 
-Position p of a lane holds frame p - shift (`lanes.shift_frames`). Codes are computed for the whole
+Position p of a lane holds frame p - shift (`CodecSet.shift_frames`). Codes are computed for the whole
 track at once: a codec without look-ahead gives the same codes for the first part of a longer track.
 """
 
@@ -18,7 +18,7 @@ from schemas.sample import Media
 from schemas.timeline import AudioTrack, Say, Timeline
 from token_schema.codec_set import CodecSet
 from token_schema.codecs.mel_slots import MelSlots
-from token_schema.layouts.lanes import EPS_S, Grid, Ids, LaneBlocks, lookahead_s, shift_frames
+from token_schema.layouts.lanes import EPS_S, Grid, Ids, LaneBlocks
 from token_schema.models import AudioLane
 from token_schema.schema import TokenSchema, exact
 from token_schema.tokens import CONTENT, IDLE
@@ -46,7 +46,7 @@ def spoken_blocks(
     ends = sounding_frames(lane, timeline, math.ceil(timeline.duration_s * lane.rate_hz) + 1)
     if not ends.any():
         return 0
-    last = int(np.flatnonzero(ends)[-1]) + shift_frames(schema, lane, codecs)
+    last = int(np.flatnonzero(ends)[-1]) + codecs.shift_frames(lane)
     blocks = math.ceil((last + 1) / (rate * block))
     # of a lane that carries, block b ends with frame floor((b + 1) * frames a block)
     return blocks if schema.frame_at(lane, blocks) > last else blocks + 1
@@ -59,7 +59,7 @@ def audio_lane(grid: Grid, lane: AudioLane, codecs: CodecSet, media: Media) -> L
     nothing sounds at all.
     """
     vocabulary, n = codecs.vocabulary, grid.n_blocks
-    edges, shift = grid.frames(lane), shift_frames(grid.schema, lane, codecs)
+    edges, shift = grid.frames(lane), codecs.shift_frames(lane)
     books = lane.codebooks if lane.as_ == "codes" else 1
     frame = np.arange(edges[-1]) - shift
     per_block = np.diff(edges)
@@ -74,7 +74,7 @@ def audio_lane(grid: Grid, lane: AudioLane, codecs: CodecSet, media: Media) -> L
     rows = np.full(len(ids), -1, np.int64)
     rows[is_frame] = np.repeat(frame, books)
     real = rows >= 0
-    known = np.where(real, np.round((rows + 1) / lane.rate_hz + lookahead_s(lane, codecs), 6), 0.0)
+    known = np.where(real, np.round((rows + 1) / lane.rate_hz + codecs.lookahead_s(lane), 6), 0.0)
     factor = None
     if lane.loss.books:
         factor = np.ones(len(ids), np.float32)
@@ -97,7 +97,7 @@ def sounding_blocks(grid: Grid, lane: AudioLane, codecs: CodecSet) -> NDArray[np
     edges = grid.frames(lane)
     if lane.channel == "listen":
         return np.ones(grid.n_blocks, bool)
-    shift = shift_frames(grid.schema, lane, codecs)
+    shift = codecs.shift_frames(lane)
     sounds = np.zeros(edges[-1], bool)
     sounds[shift:] = sounding_frames(lane, grid.timeline, max(0, int(edges[-1]) - shift))
     total = np.concatenate([[0], np.cumsum(sounds)])

@@ -17,7 +17,7 @@ import numpy as np
 from schemas.timeline import Timeline
 from token_schema.codec_set import CodecSet
 from token_schema.layouts import text_lanes
-from token_schema.layouts.lanes import LaneBlocks, shift_frames
+from token_schema.layouts.lanes import LaneBlocks
 from token_schema.layouts.placement import Cells, PlacedText, place_text
 from token_schema.models import AudioLane, Lane, LookLane, TextLane
 from token_schema.schema import TokenSchema, exact
@@ -52,7 +52,7 @@ def known_before(schema: TokenSchema, codecs: CodecSet, index: int) -> Callable[
 def _late(schema: TokenSchema, codecs: CodecSet, index: int) -> bool:
     lane = schema.lanes[index]
     assert isinstance(lane, AudioLane)
-    return lane.fractional is not None or shift_frames(schema, lane, codecs) > 0
+    return lane.fractional is not None or codecs.shift_frames(lane) > 0
 
 
 def _heard_until(
@@ -61,7 +61,7 @@ def _heard_until(
     """b -> until when `listen` lane `index` has told all by the end of block b - 1 + after."""
     lane = schema.lanes[index]
     assert isinstance(lane, AudioLane)
-    shift = shift_frames(schema, lane, codecs)
+    shift = codecs.shift_frames(lane)
     per_block = exact(lane.rate_hz) * schema.block
     top, bottom, rate_hz = per_block.numerator, per_block.denominator, lane.rate_hz
     return lambda b: round((-((b + after) * -top // bottom) - shift) / rate_hz, 6)

@@ -108,16 +108,6 @@ def audio_blocks(schema: TokenSchema, timeline: Timeline) -> int:
     return max(1, math.ceil(timeline.duration_s / schema.block_s - 1e-6))
 
 
-def lookahead_s(lane: AudioLane, codecs: CodecSet) -> float:
-    """How far a code of the lane looks beyond its own frame."""
-    return codecs.get(lane.codec).lookahead_s if lane.as_ == "codes" else 0.0
-
-
-def shift_frames(schema: TokenSchema, lane: AudioLane, codecs: CodecSet) -> int:
-    """Frames by which the lane stands later than its sound: its delay and what its codec needs."""
-    return schema.shift_frames(lane, lookahead_s(lane, codecs))
-
-
 # ---- look --------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,33 @@
+"""The config of a corpus, by section; `corpus.py` puts them together."""
+
+from schemas.config.acoustics import AcousticsConfig
+from schemas.config.checks import ChecksConfig
+from schemas.config.corpus import (
+    AnnotatorConfig,
+    CodecsConfig,
+    Config,
+    ShardsConfig,
+    VideoConfig,
+)
+from schemas.config.faults import config_error, known_keys
+from schemas.config.scene import SceneConfig
+from schemas.config.sources import Clock, DialogueSource, SourceEntry, TrajectorySource
+from schemas.config.speech import SpeechConfig
+
+__all__ = [
+    "AcousticsConfig",
+    "AnnotatorConfig",
+    "ChecksConfig",
+    "Clock",
+    "CodecsConfig",
+    "Config",
+    "DialogueSource",
+    "SceneConfig",
+    "ShardsConfig",
+    "SourceEntry",
+    "SpeechConfig",
+    "TrajectorySource",
+    "VideoConfig",
+    "config_error",
+    "known_keys",
+]
