@@ -171,13 +171,14 @@ def _gather(config: Config, limit: int | None, spool: Path, rejections: Path) ->
 
 def _read_all(config: Config, limit: int | None) -> Iterator[Dialogue | Trajectory | Rejection]:
     """Every source in turn; `limit` counts good records, as a source's own `limit` does."""
+    from generators.scene.twins import with_twin
     from generators.sources import read_source, source_name
 
     for index, entry in enumerate(config.sources):
         taken = 0
         for item in read_source(entry, source_name(entry, index)):
             taken += not isinstance(item, Rejection)
-            yield item
+            yield from with_twin(item, config) if isinstance(item, Dialogue) else [item]
             if taken == limit:
                 break
 
