@@ -16,13 +16,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from generators.scene.pools import pools_digest
 from schemas.base import Record
 from schemas.config import Config
 from schemas.draws import digest
 from schemas.errors import StrettoError
 
 # Counts up when stretto itself changes the bytes it makes from the same records.
-PIPELINE_FORMAT = 1
+PIPELINE_FORMAT = 2
 # These decide bytes: numpy (draws, npy), soxr and scipy (resampling), soundfile (FLAC), av (MP4),
 # espeakng-loader (voices), pydantic (JSON), webdataset (tar), pyarrow (plan order, parquet).
 SHAPING = (
@@ -93,6 +94,7 @@ def shaping_versions() -> dict[str, str]:
     # sentence ends and word characters follow Python's tables
     found |= {"unicode": unicodedata.unidata_version}
     found |= {"stretto-format": str(PIPELINE_FORMAT), "machine": platform.machine()}
+    found |= {"phrases": pools_digest()}
     return found | {"libsndfile": soundfile.__libsndfile_version__}
 
 

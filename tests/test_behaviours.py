@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import EVERYTHING, config, dialogue, sample_of
@@ -15,6 +18,8 @@ from generators.scene.pools import phrases
 from generators.scene.twins import with_twin
 from pipeline.check import check
 from pipeline.validate_timeline import Seen, causal, channels, cuts, events, words
+from schemas.base import Record
+from schemas.config import SceneConfig
 from schemas.records import Dialogue
 from schemas.sample import Sample
 from schemas.timeline import Hear, Say, Sound, Think, Write
@@ -269,3 +274,16 @@ def test_a_pair_shares_all_but_what_was_added() -> None:
     assert len({r.key for r in records}) == len(records)
     clean = [r for r in twins if not r.perturb]
     assert all(isinstance(r, Dialogue) and r.draw_key == r.pair for r in clean)
+
+
+def test_every_behaviour_stands_in_the_docs_as_it_is(repo: Path) -> None:
+    """docs/behaviours.md is made from the config's records: python examples/behaviours.py."""
+    page = (repo / "docs/behaviours.md").read_text(encoding="utf-8")
+    for name, field in SceneConfig.model_fields.items():
+        kind = field.annotation
+        if not (isinstance(kind, type) and issubclass(kind, Record)):
+            continue
+        told = " ".join((inspect.getdoc(kind) or "").split())
+        defaults = yaml.safe_dump(kind().model_dump(mode="json"), default_flow_style=True)
+        assert told in page and f"`{name}: {defaults.strip()}`" in page
+        assert (repo / f"docs/behaviours/{name}.png").is_file()

@@ -50,7 +50,7 @@ class Backchannel(Record):
     """The assistant says "mm-hmm" while the user speaks, whether or not the user goes on. `per_min`
     of the user's speech, after a word that ends no sentence."""
 
-    per_min: float = Field(default=4.0, ge=0, le=400)
+    per_min: float = Field(default=6.0, ge=0, le=400)
 
 
 class DeadAir(Record):
