@@ -17,14 +17,18 @@ import yaml
 from schemas import draws
 from schemas.errors import StrettoError
 
+Setting = str | int | float
+
 
 @dataclass(frozen=True)
 class Voice:
-    """A voice of espeak-ng.
+    """A voice of any engine. `name` says it all in one word; it shapes no audio.
 
-    `language` is a voice file's name, `variant` a preset of timbre ("" for none), `rate_wpm` words
-    a minute (80 to 450), `pitch` and `pitch_range` 0 to 99 with 50 the variant's own. `name` says
-    it all in one word; it shapes no audio.
+    `settings` are the engine's own, sorted plain values, read with `get`. A file among them
+    (`prompt_wav`) is an absolute path, and `prompt_wav_hash` beside it stands for its content.
+    For espeak-ng `language` is a voice file's name, `variant` a preset of timbre ("" for none),
+    `rate_wpm` words a minute (80 to 450), `pitch` and `pitch_range` 0 to 99 with 50 the variant's
+    own. For other engines `language` is the text's tag and these four are not used.
     """
 
     name: str
@@ -33,6 +37,12 @@ class Voice:
     rate_wpm: int = 175
     pitch: int = 50
     pitch_range: int = 50
+    engine: str = "espeak"
+    settings: tuple[tuple[str, Setting], ...] = ()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The engine's setting `name`, or `default` where the voice has none."""
+        return dict(self.settings).get(name, default)
 
 
 @cache
