@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -116,7 +117,7 @@ class CachedBackend:
 
 
 @contextmanager
-def _threads(kept: Artefacts) -> Iterator[type[map] | object]:
+def _threads(kept: Artefacts) -> Iterator[Callable[..., Iterator[Any]]]:
     """`map`, with threads where each call waits for a network."""
     if not kept.remote:
         yield map

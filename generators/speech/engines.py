@@ -46,9 +46,32 @@ def _cosyvoice(speech: SpeechConfig) -> SpeechBackend:
     return CosyVoiceBackend(speech)
 
 
+def _transformers(speech: SpeechConfig) -> SpeechBackend:
+    from generators.speech.hf_tts import TransformersBackend
+
+    return TransformersBackend(speech)
+
+
+def _by_length(speech: SpeechConfig, requests: Sequence[SpeechRequest]) -> Batches:
+    """Texts of like length together, those of one model: the order of the list counts only last."""
+
+    def model(index: int) -> str:
+        return str(requests[index].voice.get("model", ""))
+
+    size = speech.transformers.batch if speech.transformers else 1
+    order = sorted(range(len(requests)), key=lambda i: (model(i), len(requests[i].text), i))
+    batches: Batches = []
+    for index in order:
+        if not batches or len(batches[-1]) == size or model(batches[-1][0]) != model(index):
+            batches.append([])
+        batches[-1].append(index)
+    return batches
+
+
 ENGINES: dict[str, Engine] = {
     "espeak": Engine(_espeak, True, one_by_one),
     "cosyvoice": Engine(_cosyvoice, False, one_by_one),
+    "transformers": Engine(_transformers, False, _by_length),
 }
 
 

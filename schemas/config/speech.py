@@ -14,6 +14,7 @@ class TransformersSpeech(Record):
 
     `batch` utterances of like length are spoken at once; with 1 an utterance depends on nothing
     but itself, to the last bit. A voice may name a `model` of its own (one a language, say).
+    `vocoder` goes with models that make spectrograms (SpeechT5).
     """
 
     model: str
@@ -21,6 +22,7 @@ class TransformersSpeech(Record):
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?|mps)$")
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     batch: int = Field(default=16, gt=0)
+    vocoder: str | None = None
 
 
 class CosyVoiceSpeech(Record):
