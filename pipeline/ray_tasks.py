@@ -14,7 +14,7 @@ from pipeline.commit import Commit, make_commit
 from pipeline.deadline import deadline
 from pipeline.pack import Packed
 from pipeline.plan import ShardPlan, shard_records
-from pipeline.speech_pool import SpeechPool
+from pipeline.ray_speech import SpeechPool
 from pipeline.stages import Services, Stage, make_shard, open_services
 from pipeline.store import Store, open_store
 from schemas.config import Config

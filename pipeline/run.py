@@ -75,8 +75,8 @@ def make_missing(
 
         yield from run_local(store, config, digest, todo)
         return
+    from pipeline.ray_speech import speech_pool
     from pipeline.runner_ray import cluster, run_ray
-    from pipeline.speech_pool import speech_pool
 
     own = address is None
     with cluster(address), speech_pool(config, limits.cpus, own) as speech:

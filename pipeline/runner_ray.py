@@ -6,7 +6,7 @@
 Ray core, `max_retries=0`, a bounded number of tasks in flight. A shard whose task dies (crash,
 kill, deadline) is made again record by record, each in a task of its own under a deadline; the
 killers are quarantined and the shard is assembled from the others, so their bytes are those of the
-local runner. An engine with a GPU is a pool of actors that the shard's task calls (`speech_pool`).
+local runner. An engine with a GPU is a pool of actors that the shard's task calls (`ray_speech`).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from generators.speech.cache import Counts
 from pipeline import ray_tasks
 from pipeline.commit import Commit
 from pipeline.plan import ShardPlan, shard_records
+from pipeline.ray_speech import SpeechPool
 from pipeline.ray_tasks import Job, Limits
-from pipeline.speech_pool import SpeechPool
 from pipeline.stages import Stage, rejection
 from pipeline.store import Store
 from schemas.config import Config

@@ -57,7 +57,7 @@ def open_services(
     """The speech backend with its cache. StrettoError when it can't run here.
 
     `store` is the corpus's: an engine that is not pure keeps its utterances there, for a resumed
-    run or a second worker. `pool` is an engine that runs elsewhere (`pipeline.speech_pool`).
+    run or a second worker. `pool` is an engine that runs elsewhere (`pipeline.ray_speech`).
     """
     check_voices(config)
     speech = open_speech(config.speech, artefacts(config, store), pool)

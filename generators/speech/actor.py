@@ -1,6 +1,6 @@
 """What a Ray actor runs to speak: an engine in a worker process of the actor's own interpreter.
 
-A plain class, without ray: `pipeline.speech_pool` makes actors of it. The actor outlives what its
+A plain class, without ray: `pipeline.ray_speech` makes actors of it. The actor outlives what its
 engine does (crash, hang): others that wait in its queue never notice. Only plain values and int16
 arrays go in and out.
 """

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from generators.speech.backend import SpeechRequest
 from generators.speech.hf_models import ModelName, loading
@@ -25,6 +25,7 @@ class PipelineSpeaker:
     """A loaded pipeline. See `hf_tts.Speaker`."""
 
     def __init__(self, model: ModelName, settings: TransformersSpeech) -> None:
+        import torch
         from transformers import SpeechT5HifiGan, pipeline
 
         dtype = getattr(torch, settings.dtype)
@@ -55,14 +56,16 @@ class PipelineSpeaker:
         """The audio of each request, spoken after its seed."""
         return [self._wave(request, seed) for request, seed in zip(requests, seeds, strict=True)]
 
-    @torch.inference_mode()
     def _wave(self, request: SpeechRequest, seed: int) -> Wave:
+        import torch
+
         forward, before = {}, {}
         if path := request.voice.get("speaker_embedding"):
-            forward["speaker_embeddings"] = _embedding(path).to(self._pipeline.model.dtype)
+            embedding = torch.from_numpy(_embedding(path))
+            forward["speaker_embeddings"] = embedding.to(self._pipeline.model.dtype)
         if preset := request.voice.get("voice_preset"):
             before["voice_preset"] = preset
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), torch.inference_mode():
             torch.manual_seed(seed >> 1)  # it takes 63 bits
             out = self._pipeline(
                 readable(request.text), preprocess_params=before, forward_params=forward
@@ -70,10 +73,10 @@ class PipelineSpeaker:
         return speech_of(out["audio"])
 
 
-def _embedding(path: str) -> torch.Tensor:
+def _embedding(path: str) -> NDArray[np.float32]:
     """[1, n] from a .npy file."""
     try:
-        return torch.from_numpy(np.load(Path(path), allow_pickle=False).astype(np.float32)[None])
+        return np.load(Path(path), allow_pickle=False).astype(np.float32).reshape(1, -1)
     except (OSError, ValueError) as error:
         raise StrettoError(
             f"no speaker embedding: {error}", path, "save it by numpy.save"

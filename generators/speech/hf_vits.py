@@ -13,9 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from torch.overrides import TorchFunctionMode
-from transformers import VitsModel
+from numpy.typing import NDArray
 
 from generators.speech.backend import SpeechRequest
 from generators.speech.hf_models import ModelName, loading, tokenizer_of
@@ -25,39 +23,51 @@ from schemas.config.speech import TransformersSpeech
 from schemas.errors import StrettoError
 
 
-class RowNoise(TorchFunctionMode):
+def row_noise(seeds: Sequence[int]) -> Any:
     """Within it, `torch.randn` and `randn_like` of [batch, channel, time] draw by row."""
+    import torch
+    from torch.overrides import TorchFunctionMode
 
-    def __init__(self, seeds: Sequence[int]) -> None:
-        super().__init__()
-        self.seeds, self.draws = list(seeds), 0
+    class RowNoise(TorchFunctionMode):
+        draws = 0
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func is torch.randn:
-            return self._noise(tuple(int(size) for size in args))
-        if func is torch.randn_like:
-            return self._noise(tuple(args[0].shape)).to(args[0])
-        return func(*args, **(kwargs or {}))
+        def __torch_function__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            if func is torch.randn:
+                return self.noise(tuple(int(size) for size in args))
+            if func is torch.randn_like:
+                return self.noise(tuple(args[0].shape)).to(args[0])
+            return func(*args, **(kwargs or {}))
 
-    def _noise(self, shape: tuple[int, ...]) -> torch.Tensor:
-        batch, channels, steps = shape
-        assert batch == len(self.seeds)
-        rows = [
-            np.random.Generator(np.random.Philox(key=[seed, self.draws])).standard_normal(
-                (steps, channels), dtype=np.float32
-            )
-            for seed in self.seeds
-        ]
-        self.draws += 1
-        return torch.from_numpy(np.ascontiguousarray(np.stack(rows).transpose(0, 2, 1)))
+        def noise(self, shape: tuple[int, ...]) -> Any:
+            self.draws += 1
+            return torch.from_numpy(_rows(seeds, self.draws, shape))
+
+    return RowNoise()
+
+
+def _rows(seeds: Sequence[int], draw: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Noise of `shape`, row b from (seed b, draw); its start is the same for any length."""
+    batch, channels, steps = shape
+    if batch != len(seeds):
+        raise ValueError(f"noise for {batch} rows of {len(seeds)}")
+    rows = [
+        np.random.Generator(np.random.Philox(key=[seed, draw])).standard_normal(
+            (steps, channels), dtype=np.float32
+        )
+        for seed in seeds
+    ]
+    return np.ascontiguousarray(np.stack(rows).transpose(0, 2, 1))
 
 
 class VitsSpeaker:
     """A loaded VITS. See `hf_tts.Speaker`."""
 
     def __init__(self, model: ModelName, settings: TransformersSpeech) -> None:
+        import torch
+        from transformers import VitsModel
+
         self._tokenizer = tokenizer_of(model)
         revision: Any = model.revision
         loaded: Any = VitsModel.from_pretrained(
@@ -94,14 +104,16 @@ class VitsSpeaker:
             "write it in the model's letters, numbers as words (a turn's `say`)",
         )
 
-    @torch.inference_mode()
     def waves(self, requests: Sequence[SpeechRequest], seeds: Sequence[int]) -> list[Wave]:
         """The audio of each request with the noise of its seed."""
+        import torch
+
         texts = [readable(request.text) for request in requests]
         inputs = self._tokenizer(texts, padding=True, return_tensors="pt")
         inputs = {name: inputs[name] for name in ("input_ids", "attention_mask")}
         inputs = {name: value.to(self._model.device) for name, value in inputs.items()}
-        with _Voices(self._model, self._defaults, requests), RowNoise(seeds):
+        voices = _Voices(self._model, self._defaults, requests)
+        with torch.inference_mode(), voices, row_noise(seeds):
             out = self._model(**inputs, speaker_id=self._any_speaker(), speaking_rate=None)
         lengths = [int(length) for length in out.sequence_lengths]
         audio = out.waveform.float().cpu().numpy()
@@ -122,6 +134,8 @@ class _Voices:
         self.hook: Any = None
 
     def __enter__(self) -> None:
+        import torch
+
         for name, default in self.defaults.items():
             rows = [float(request.voice.get(name, default)) for request in self.requests]
             value = torch.tensor(rows, device=self.model.device, dtype=self.model.dtype)
