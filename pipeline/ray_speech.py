@@ -18,14 +18,12 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import generators
-import schemas
 from generators.speech import SpeechRequest, Spoken, is_hosted, wire
 from generators.speech.actor import SpeechActor
 from generators.speech.engines import engine
+from pipeline import ray_bootstrap
 from pipeline.deadline import paused
 from schemas.config import Config
 from schemas.config.speech import SpeechConfig
@@ -104,8 +102,7 @@ def speech_pool(config: Config, task_cpus: float, own: bool) -> Iterator[SpeechP
     try:
         yield SpeechPool(speech.backend, speech, actors, _opened(ray, actors), uuid.uuid4().hex)
     finally:
-        for actor in actors:
-            ray.kill(actor)
+        _end(ray, actors)
 
 
 def _actors(ray: Any, speech: SpeechConfig, task_cpus: float, own: bool) -> tuple[Any, ...]:
@@ -122,11 +119,24 @@ def _actors(ray: Any, speech: SpeechConfig, task_cpus: float, own: bool) -> tupl
         "max_restarts": -1,
         "max_task_retries": NODE_TRIES,
     }
+    arguments = speech.model_dump_json(), os.getcwd()
+    kind: Any = SpeechActor
     if speech.python:
         options["runtime_env"] = _environment(speech)
-    made = ray.remote(**options)(SpeechActor)
-    arguments = speech.model_dump_json(), os.getcwd()
+        ray.cloudpickle.register_pickle_by_value(ray_bootstrap)
+        kind = type("Engine", (ray_bootstrap.Bootstrap,), {"zipped": ray_bootstrap.packages()})
+    made = ray.remote(**options)(kind)
     return tuple(made.remote(*arguments) for _ in range(speech.streams))
+
+
+def _end(ray: Any, actors: tuple[Any, ...]) -> None:
+    """Let them clean up, then end them whatever they do."""
+    try:
+        ray.get([actor.close.remote() for actor in actors], timeout=10)
+    except ray.exceptions.RayError:
+        pass
+    for actor in actors:
+        ray.kill(actor)
 
 
 def actor_cpus(speech: SpeechConfig, total: float, task_cpus: float) -> float:
@@ -138,12 +148,10 @@ def actor_cpus(speech: SpeechConfig, total: float, task_cpus: float) -> float:
 
 
 def _environment(speech: SpeechConfig) -> dict[str, Any]:
-    """The actor's interpreter. Stretto's two packages travel along; our PYTHONPATH does not."""
-    packages = [str(Path(package.__path__[0])) for package in (schemas, generators)]
+    """The actor's interpreter, without our PYTHONPATH."""
     return {
         "py_executable": os.path.abspath(os.path.expanduser(speech.python or "")),
         "env_vars": {"PYTHONPATH": "", **speech.env},
-        "py_modules": packages,
     }
 
 

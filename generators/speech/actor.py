@@ -40,3 +40,7 @@ class SpeechActor:
         """One batch, in order."""
         spoken = self._backend.say([wire.request_from(plain) for plain in requests])
         return [wire.plain_answer(answer) for answer in spoken]
+
+    def close(self) -> None:
+        """End the engine."""
+        self._backend.close()
