@@ -1,6 +1,6 @@
 """Builds a small model folder for the real CosyVoice classes, with random weights.
 
-`build(folder, home, version)` runs where CosyVoice's own environment is. The architecture is the
+python tests/cosyvoice_model.py FOLDER HOME VERSION, in CosyVoice's own environment. The architecture is the
 release's YAML with smaller sizes; the tokenizer is trained here and padded so that the special
 tokens get the ids that the code has built in; the two ONNX graphs have a few nodes. `STOPS` makes
 the random LLM end a sentence at a random length instead of never.
@@ -123,11 +123,10 @@ def _stop_sometimes(decoder: Any, version: int) -> None:
 
 def _graphs(folder: Path, version: int) -> None:
     """Stand-ins with the inputs and outputs of the speaker encoder and the speech tokenizer."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-    from onnx.numpy_helper import from_array
-
     import numpy as np
+    import onnx
+    from onnx import TensorProto, helper
+    from onnx.numpy_helper import from_array
 
     def save(name: str, nodes: list[Any], ins: list[Any], out: Any, constants: Any) -> None:
         graph = helper.make_graph(nodes, "stand-in", ins, [out], constants)
@@ -136,7 +135,6 @@ def _graphs(folder: Path, version: int) -> None:
         onnx.checker.check_model(model)
         onnx.save(model, str(folder / name))
 
-    assert numpy_helper
     info, node = helper.make_tensor_value_info, helper.make_node
     matrix = np.random.default_rng(3).standard_normal((80, 192)).astype(np.float32)
     save(

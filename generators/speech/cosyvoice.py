@@ -17,7 +17,7 @@ import numpy as np
 
 from generators.speech.audio import audible_span, resample
 from generators.speech.backend import Speech, SpeechRequest, Spoken
-from generators.speech.cosyvoice_engine import Engine, is_machine_fault
+from generators.speech.cosyvoice_engine import Engine, is_machine_fault, is_unlucky
 from generators.speech.cosyvoice_home import (
     check_packages,
     code_version,
@@ -123,7 +123,10 @@ class CosyVoiceBackend:
             try:
                 take = engine.take(piece, style, drawn & 0x7FFFFFFF)
             except Exception as failure:
-                raise _as_error(failure) from failure
+                if not is_unlucky(failure):
+                    raise _as_error(failure) from failure
+                problem = str(failure)
+                continue
             problem = fault(take, piece, self.options, style.speed) or ""
             if not problem:
                 return take.wave

@@ -92,26 +92,28 @@ class Engine:
 
     def take(self, piece: str, style: Style, seed: int) -> Take:
         """One sentence spoken. Raises what failed, the LLM thread's exception first."""
-        import torch
-
         self.watch.reset()
         with _quiet():
             spoken = self._call(piece, style)
             _seed_all(seed)  # last: the generator below is lazy and draws from here on
             try:
-                waves = [item["tts_speech"] for item in spoken]
+                waves = [item["tts_speech"][0].float().cpu().numpy() for item in spoken]
             except Exception as problem:
-                self.watch.forget()
-                raise self.watch.failure or problem from None
+                waves = self._none_if_stopped_at_once(problem)
         if self.watch.failure:
             self.watch.forget()
             raise self.watch.failure
-        wave = torch.cat(waves, dim=1)[0].float().cpu().numpy()
-        expected = int(self.watch.kept * self._samples_per_token / style.speed)
-        # speed rounds the mel frames down: half a token is forgiven
-        expected = max(0, expected - int(self._samples_per_token / 2))
-        watch = self.watch
+        wave = np.concatenate([np.zeros(0, np.float32), *waves])
+        expected = int((self.watch.kept / style.speed - 0.5) * self._samples_per_token)
+        watch = self.watch  # half a token is forgiven: `speed` rounds frames down
         return Take(wave, self.sample_rate_hz, watch.tokens, watch.token_limit, expected)
+
+    def _none_if_stopped_at_once(self, problem: Exception) -> list[np.ndarray]:
+        """No waves where the flow choked on no tokens: another draw may do better."""
+        self.watch.forget()
+        if self.watch.failure or self.watch.tokens or not self.watch.token_limit:
+            raise self.watch.failure or problem from None
+        return []
 
     def _call(self, piece: str, style: Style) -> Iterator[dict[str, Any]]:
         """Upstream's generator for one sentence, its prompt taken from our cache."""
@@ -251,6 +253,11 @@ def _alone(folder: Path | None) -> Iterator[None]:
     with (folder / ".stretto-lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def is_unlucky(problem: BaseException) -> bool:
+    """Checkouts before December 2025 give up where 100 draws in a row say stop too early."""
+    return "max_trials" in str(problem)
 
 
 def is_machine_fault(problem: BaseException) -> bool:
