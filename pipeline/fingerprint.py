@@ -59,10 +59,15 @@ class Fingerprint(Record):
     inputs: tuple[InputFile, ...]
 
 
-def fingerprint(config: Config, limit: int | None, speech_version: str) -> Fingerprint:
-    """Reads every input once. StrettoError when an input is missing or unreadable."""
+def fingerprint(
+    config: Config, limit: int | None, speech_version: str, **backends: str
+) -> Fingerprint:
+    """Reads every input once; `backends` are versions of what else shapes bytes, by name.
+
+    StrettoError when an input is missing or unreadable.
+    """
     settings = flat(resolved(config)) | {"--limit": limit}
-    versions = shaping_versions() | {"speech": speech_version}
+    versions = shaping_versions() | {"speech": speech_version} | backends
     inputs = tuple(i for n, e in enumerate(config.sources) for i in _inputs(config, n, e))
     whole = digest(settings, versions, [i.model_dump(mode="json") for i in inputs], size=32)
     return Fingerprint(digest=whole, config=settings, versions=versions, inputs=inputs)

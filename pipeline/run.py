@@ -26,7 +26,9 @@ def prepare(config: Config, limit: int | None) -> Fingerprint:
     check.require(config)
     services = open_services(config)
     try:
-        return fingerprint(config, limit, services.speech.version())
+        return fingerprint(
+            config, limit, services.speech.version(), align=services.aligner.version()
+        )
     finally:
         services.close()
 

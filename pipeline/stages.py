@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from generators.align import open_aligner
 from generators.speech import Speech, Spoken, open_backend
-from pipeline import vad
+from pipeline import align, vad
 from pipeline.check import check
 from pipeline.pack import Packed, pack
 from pipeline.work import (
@@ -50,11 +51,13 @@ __all__ = [
 
 
 def open_services(config: Config) -> Services:
-    """The speech backend with its cache. StrettoError when it can't run here."""
+    """The speech backend and the aligner, with their cache. StrettoError when one can't run here."""
     cache = Path(config.speech.cache).expanduser() if config.speech.cache else None
     speech = open_backend(config.speech.backend, config.speech.sample_rate_hz, cache)
     speech.check()
-    return Services(speech)
+    aligner = open_aligner(config.align, cache / "aligned" if cache else None)
+    aligner.check()
+    return Services(speech, aligner)
 
 
 def make_shard(
@@ -166,6 +169,7 @@ def members_of(record: Dialogue | Trajectory) -> set[str]:
 STAGES = (
     each("plan", _plan),
     Stage("speak", _speak),
+    align.STAGE,
     each("render", _render),
     each("annotate", _annotate),
     Stage("check", _check),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from generators.align import Aligner
 from generators.speech import Speech, SpeechBackend, SpeechRequest
 from pipeline.pack import Packed
 from pipeline.vad import Vad
@@ -32,6 +33,7 @@ class Services:
     """What stages call: opened once in each process that runs them."""
 
     speech: SpeechBackend
+    aligner: Aligner
     _vad: Vad | None = None
 
     def vad(self) -> Vad:
@@ -42,6 +44,7 @@ class Services:
     def close(self) -> None:
         """End child processes."""
         self.speech.close()
+        self.aligner.close()
 
 
 @dataclass(frozen=True)
