@@ -33,7 +33,7 @@ from generators.align import Alignment, Unaligned
 from generators.align.base import Aligner, sounding
 from generators.align.ctc import CtcAligner
 from generators.align.duration import DurationAligner
-from generators.speech import SpeechRequest, SpokenWord, open_backend, pick_voice
+from generators.speech import SpeechRequest, SpokenWord, Voice, open_backend, pick_voice
 from generators.speech.backend import Speech
 from generators.text_split import sentences
 from schemas.config import AlignConfig
@@ -56,18 +56,44 @@ def spoken_truth(languages: Sequence[str] = ("en",), first: bool = True) -> list
 
     `first` half of the dialogues or the other, so that a model can learn from what isn't measured.
     """
+    return spoken(_lines(languages, first))
+
+
+def toy_material(voices: int = 3, shuffled: int = 700) -> list[Truth]:
+    """The unmeasured half in several voices, and its words in random order: no sentence to learn."""
+    lines = _lines(("en",), first=False)
+    vocabulary = sorted({w for text, _ in lines for w in text.split() if w.strip(",.?!").isalpha()})
+    rng = np.random.default_rng(0)
+    more = []
+    for number in range(voices * len(lines) + shuffled):
+        voice = pick_voice("user", "en-US", 7, f"toy-{number}", "user")
+        if number < voices * len(lines):
+            more.append((lines[number % len(lines)][0], voice))
+        else:
+            more.append((" ".join(rng.choice(vocabulary, int(rng.integers(4, 10)))), voice))
+    return spoken(more)
+
+
+def _lines(languages: Sequence[str], first: bool) -> list[tuple[str, Voice]]:
+    """(sentence, voice) of every second dialogue."""
     lines = (REPO / "examples/data/dialogues.jsonl").read_text(encoding="utf-8").splitlines()
     records = [r for r in map(json.loads, lines) if r["language"].split("-")[0] in languages]
-    backend = open_backend("espeak", 16000)
-    requests = []
+    found = []
     for record in records[0 if first else 1 :: 2]:
         for turn in record["messages"]:
             if turn["role"] not in ("user", "assistant"):
                 continue
             text = turn.get("say") or turn["content"]
             voice = pick_voice(turn["role"], record["language"], 7, record["id"], turn["role"])
-            found = [span.of(text) for span in sentences(text)]
-            requests += [SpeechRequest(t, voice, 7) for t in found if t.strip() and "`" not in t]
+            parts = [span.of(text) for span in sentences(text)]
+            found += [(part, voice) for part in parts if part.strip() and "`" not in part]
+    return found
+
+
+def spoken(lines: Sequence[tuple[str, Voice]]) -> list[Truth]:
+    """What espeak-ng says, with its word times; without what it can't say or counts otherwise."""
+    backend = open_backend("espeak", 16000)
+    requests = [SpeechRequest(text, voice, 7) for text, voice in lines]
     answers = backend.say(requests)
     backend.close()
     return [
@@ -91,7 +117,9 @@ def wavenet_truth() -> list[Truth]:
     folder = SHARED / "data/vap_phrases_tts_aligned"
     if not folder.is_dir():
         return []
-    texts = {p["name"]: p["text"] for p in _phrases(json.loads((folder / "phrases.json").read_text()))}
+    texts = {
+        p["name"]: p["text"] for p in _phrases(json.loads((folder / "phrases.json").read_text()))
+    }
     found = []
     for path in sorted((folder / "audio").glob("*.wav")):
         pcm, rate = soundfile.read(path, dtype="int16")
@@ -164,7 +192,7 @@ def main() -> None:
     parser.add_argument("--model", help="a CTC model of transformers: a folder or a hub name")
     parser.add_argument("--romanise", action="store_true")
     parser.add_argument("--no-toy", action="store_true")
-    parser.add_argument("--minutes", type=float, default=5.0, help="to train the toy for")
+    parser.add_argument("--minutes", type=float, default=5.0, help="of CPU to train the toy for")
     chosen = parser.parse_args()
     aligners: list[tuple[str, Aligner]] = [("duration (estimate)", DurationAligner())]
     if chosen.model:
@@ -173,8 +201,10 @@ def main() -> None:
     elif not chosen.no_toy:
         from benchmarks.alignment_toy import train
 
-        train(TOY, spoken_truth(first=False), chosen.minutes * 60)
-        aligners.append(("ctc toy", CtcAligner(AlignConfig(model=str(TOY), device="cpu", min_score=0))))
+        train(TOY, toy_material(), chosen.minutes * 60)
+        aligners.append(
+            ("ctc toy", CtcAligner(AlignConfig(model=str(TOY), device="cpu", min_score=0)))
+        )
     truths = {"espeak en": spoken_truth(), "wavenet en": wavenet_truth()}
     if not chosen.model:
         truths["espeak, 5 more"] = spoken_truth(("de", "es", "fr", "hi", "cmn"))

@@ -2,7 +2,8 @@
 
 Silence at both ends and pauses are found by energy; the words are shared out over the stretches
 that sound, so that a pause falls between two words, after punctuation if it can; within a stretch a
-word is as long as its letters. Integers decide every position. docs/alignment.md has its error.
+word is as long as its letters, the last one longer. Integers decide every position.
+docs/alignment.md has its error.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from schemas.errors import StrettoError
 
 # Counts up when the estimate changes.
 REVISION = 1
-# A word takes time beyond its letters; a digit is read as a word of its own. Fitted on espeak-ng.
-WORD_WEIGHT, DIGIT_WEIGHT = 2, 5
+# In letters: a digit is read as a word; the word before a pause is drawn out. Fitted on espeak-ng.
+DIGIT_WEIGHT, LAST_WEIGHT = 5, 3
 # A pause where nothing is punctuated is as unlikely as this many letters misplaced.
 BARE_PAUSE_WEIGHT = 8
 
@@ -63,11 +64,11 @@ def _estimate(item: Unaligned) -> Aligned:
 
 
 def _weight(text: str, word: Token) -> int:
-    """How long a word is, in letters: a Chinese character is a syllable, a digit a word."""
+    """How long a word is, in letters and vowel signs."""
     chars = text[word.start : word.end]
     digits = sum(1 for char in chars if char.isdigit())
     letters = sum(1 for char in chars if unicodedata.category(char)[0] in "LM")
-    return max(1, letters) + WORD_WEIGHT + DIGIT_WEIGHT * digits
+    return max(1, letters + DIGIT_WEIGHT * digits)
 
 
 def _closed(text: str, words: Sequence[Token]) -> list[bool]:
@@ -126,7 +127,7 @@ def _shares(weights: Sequence[int], closed: Sequence[bool], lengths: Sequence[in
 
 
 def _spread(weights: Sequence[int], start: int, end: int) -> list[tuple[int, int]]:
-    """[start, end) shared out in proportion to the weights, without gaps."""
-    sums = [0, *np.cumsum(weights).tolist()]
+    """[start, end) shared out in proportion to the weights, without gaps; the last has more."""
+    sums = [0, *np.cumsum([*weights[:-1], weights[-1] + LAST_WEIGHT]).tolist()]
     cuts = [start + (end - start) * s // sums[-1] for s in sums]
     return list(zip(cuts, cuts[1:], strict=False))

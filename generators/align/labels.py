@@ -118,8 +118,8 @@ def _word(text: str, known: Vocabulary) -> list[int]:
 
 def _sounding(text: str) -> list[str]:
     """Letters, marks, digits, and an apostrophe between letters, as a straight one."""
-    inside = re.sub(rf"(?<=\w)[{APOSTROPHES}](?=\w)", "'", text)
-    return [char for char in inside if _letter(char)]
+    inside = re.sub(rf"(?<!\w)[{APOSTROPHES}]|[{APOSTROPHES}](?!\w)", "", text)
+    return [char for char in re.sub(f"[{APOSTROPHES}]", "'", inside) if _letter(char)]
 
 
 def _letter(char: str) -> bool:

@@ -186,6 +186,8 @@ def _geometry(model: Any, extractor: Any, rate_hz: int) -> tuple[int, int]:
     for kernel, hop in kernels:
         reach += (kernel - 1) * step
         step *= hop
+    if step == 1 and hasattr(extractor, "stride"):  # Wav2Vec2-BERT: stacked filterbank frames
+        reach, step = 400 + 160 * (extractor.stride - 1), 160 * extractor.stride
     # a frame stands for the middle of what it was made from
     return stride, max(0, reach - step) // 2
 
