@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from generators.align import Alignment, Unaligned
+from generators.align import Aligned, Aligner, Unaligned
 from generators.speech import Speech
 from pipeline.work import Services, Stage, Work, rejected
 from schemas.config import Config
-from schemas.errors import StrettoError
+from schemas.errors import MachineError, StrettoError
 
 Key = tuple[str, int]
 
@@ -22,11 +22,23 @@ def _align(works: list[Work], config: Config, services: Services) -> list[Work]:
     if not wanted:
         return works
     items = [_item(works[n], key) for n, key in wanted]
-    answers = dict(zip(wanted, services.aligner.align(items), strict=True))
+    answers = dict(zip(wanted, _answers(items, services.aligner), strict=True))
     return [
         _aligned(work, {key: answer for (m, key), answer in answers.items() if m == n})
         for n, work in enumerate(works)
     ]
+
+
+def _answers(items: list[Unaligned], aligner: Aligner) -> list[Aligned]:
+    """The aligner's answers. One that breaks is the machine's fault: it may reject no record."""
+    try:
+        return aligner.align(items)
+    except StrettoError:
+        raise
+    except Exception as error:
+        what = f"the aligner failed: {type(error).__name__}: {error}"
+        fix = "free memory or mend the model, then run the same command again: it resumes"
+        raise MachineError(what, "stage align", fix) from error
 
 
 def _unaligned(work: Work) -> list[Key]:
@@ -39,7 +51,7 @@ def _item(work: Work, key: Key) -> Unaligned:
     return Unaligned(request.text, request.voice.language, speech.pcm, speech.sample_rate_hz)
 
 
-def _aligned(work: Work, answers: dict[Key, Alignment | StrettoError]) -> Work:
+def _aligned(work: Work, answers: dict[Key, Aligned]) -> Work:
     """The work with its words, or rejected for the first that has none."""
     speech: dict[Key, Speech] = dict(work.speech)
     for key, answer in answers.items():
