@@ -64,10 +64,15 @@ class Fingerprint(Record):
     inputs: tuple[InputFile, ...]
 
 
-def fingerprint(config: Config, limit: int | None, speech_version: str) -> Fingerprint:
-    """Reads every input once. StrettoError when an input is missing or unreadable."""
+def fingerprint(
+    config: Config, limit: int | None, speech_version: str, **backends: str
+) -> Fingerprint:
+    """Reads every input once; `backends` are versions of what else shapes bytes, by name.
+
+    StrettoError when an input is missing or unreadable.
+    """
     settings = flat(resolved(config)) | {"--limit": limit}
-    versions = shaping_versions() | {"speech": speech_version}
+    versions = shaping_versions() | {"speech": speech_version} | backends
     if voices := voices_digest(config):  # the file's path may stay while the voices change
         versions["voices"] = voices
     inputs = tuple(i for n, e in enumerate(config.sources) for i in _inputs(config, n, e))

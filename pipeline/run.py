@@ -34,7 +34,9 @@ def prepare(config: Config, limit: int | None, runner: str = "local") -> Fingerp
         config, pool=HostedBackend(config.speech, False) if elsewhere else None
     )
     try:
-        return fingerprint(config, limit, services.speech.version())
+        return fingerprint(
+            config, limit, services.speech.version(), align=services.aligner.version()
+        )
     finally:
         services.close()
 

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from generators.align import open_aligner
 from generators.scene.voices import check_voices
 from generators.speech import Speech, SpeechBackend, Spoken, open_speech
-from pipeline import vad
+from pipeline import align, vad
 from pipeline.artefacts import artefacts
 from pipeline.check import check
 from pipeline.pack import Packed, pack
@@ -62,7 +64,10 @@ def open_services(
     check_voices(config)
     speech = open_speech(config.speech, artefacts(config, store), pool)
     speech.check()
-    return Services(speech)
+    cache = Path(config.speech.cache).expanduser() if config.speech.cache else None
+    aligner = open_aligner(config.align, cache / "aligned" if cache else None)
+    aligner.check()
+    return Services(speech, aligner)
 
 
 def make_shard(
@@ -174,6 +179,7 @@ def members_of(record: Dialogue | Trajectory) -> set[str]:
 STAGES = (
     each("plan", _plan),
     Stage("speak", _speak),
+    align.STAGE,
     each("render", _render),
     each("annotate", _annotate),
     Stage("check", _check),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from generators.align import Aligner
 from generators.speech import Speech, SpeechRequest
 from generators.speech.cache import CachedBackend
 from pipeline.pack import Packed
@@ -33,6 +34,7 @@ class Services:
     """What stages call: opened once in each process that runs them."""
 
     speech: CachedBackend
+    aligner: Aligner
     _vad: Vad | None = None
 
     def vad(self) -> Vad:
@@ -43,6 +45,7 @@ class Services:
     def close(self) -> None:
         """End child processes."""
         self.speech.close()
+        self.aligner.close()
 
 
 @dataclass(frozen=True)
