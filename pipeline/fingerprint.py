@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from generators import acoustics
 from schemas.base import Record
 from schemas.config import Config
 from schemas.draws import digest
@@ -62,8 +63,12 @@ class Fingerprint(Record):
 def fingerprint(config: Config, limit: int | None, speech_version: str) -> Fingerprint:
     """Reads every input once. StrettoError when an input is missing or unreadable."""
     settings = flat(resolved(config)) | {"--limit": limit}
-    versions = shaping_versions() | {"speech": speech_version}
+    versions = (
+        shaping_versions() | {"speech": speech_version} | acoustics.versions(config.acoustics)
+    )
     inputs = tuple(i for n, e in enumerate(config.sources) for i in _inputs(config, n, e))
+    noises = acoustics.input_files(config.acoustics)
+    inputs += tuple(_input("acoustics.noise", name, Path(path)) for name, path in noises)
     whole = digest(settings, versions, [i.model_dump(mode="json") for i in inputs], size=32)
     return Fingerprint(digest=whole, config=settings, versions=versions, inputs=inputs)
 

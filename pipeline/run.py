@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from generators import acoustics
 from pipeline import check
 from pipeline.commit import Commit
 from pipeline.fingerprint import Fingerprint, fingerprint, require_same
@@ -24,6 +25,7 @@ RUNNERS = ("local", "ray")
 def prepare(config: Config, limit: int | None) -> Fingerprint:
     """Refuse what can't run before any work is done; the fingerprint of this run."""
     check.require(config)
+    acoustics.require(config.acoustics)
     services = open_services(config)
     try:
         return fingerprint(config, limit, services.speech.version())

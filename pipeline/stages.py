@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from generators.speech import Speech, Spoken, open_backend
-from pipeline import vad
+from pipeline import acoustics, vad
 from pipeline.check import check
 from pipeline.pack import Packed, pack
 from pipeline.work import (
@@ -148,7 +148,8 @@ def _pack(work: Work, config: Config) -> Work:
     assert work.sample is not None
     packed = replace(pack(work.sample), report=work.report)
     # all samples of a subset have one member set (promise 6): column-inferring readers need it
-    odd = sorted(packed.members.keys() ^ members_of(work.record))
+    wanted = members_of(work.record) | acoustics.stem_members(work.record, config)
+    odd = sorted(packed.members.keys() ^ wanted)
     if odd:
         raise StrettoError(f"members that its subset has not, or has: {', '.join(odd)}")
     return replace(work, packed=packed, sample=None)
@@ -167,6 +168,7 @@ STAGES = (
     each("plan", _plan),
     Stage("speak", _speak),
     each("render", _render),
+    each("acoustics", acoustics.step),
     each("annotate", _annotate),
     Stage("check", _check),
     each("pack", _pack),
