@@ -96,7 +96,7 @@ def card(
         "example_subset": subset,
         "example_split": split,
         "sample_rate": str(config.get("speech", {}).get("sample_rate_hz", "")),
-        "robot_members": card_text.ROBOT_MEMBERS if robot else "",
+        "robot_members": card_text.more_members(robot, members),
         "how": card_text.how(about),
         "fingerprint": str(about.get("fingerprint", {}).get("digest", "")),
         "config": _yaml(config),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 REASONS = 12
@@ -25,6 +25,17 @@ ROBOT_MEMBERS = """\
 | `KEY.act.npy` | float32 [steps, dimensions]: what the robot is told, a row a step |
 | `KEY.state.npy` | float32 [steps, dimensions]: what it feels |
 """
+
+
+STEM_MEMBERS = """\
+| `KEY.stem.NAME.flac` | a clean source of `listen`, before room, noise and line |
+"""
+
+
+def more_members(robot: bool, members: Mapping[str, Sequence[str]]) -> str:
+    """Rows of the table of members that only some corpora have."""
+    stems = any(name.startswith("stem.") for names in members.values() for name in names)
+    return (ROBOT_MEMBERS if robot else "") + (STEM_MEMBERS if stems else "")
 
 
 def parts(stats: dict[str, Any]) -> str:
@@ -156,10 +167,20 @@ def limits(about: dict[str, Any], robot: bool) -> str:
         )
     lines.append("Dialogues come from text: hesitations and laughter that no one wrote are absent.")
     lines.append("Labels follow rules on what had been revealed; no person has checked them.")
-    lines.append("`listen` is clean speech: no room, no noise, no line.")
+    lines.append(_heard(about.get("config", {}).get("acoustics", {})))
     if robot:
         lines.append("The robot idles while it is told its task; it never speaks of failure.")
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _heard(acoustics: Mapping[str, Any]) -> str:
+    effects = [name for name, given in acoustics.items() if isinstance(given, Mapping)]
+    if not effects:
+        return "`listen` is clean speech: no room, no noise, no line."
+    return (
+        f"`listen` has simulated acoustics ({', '.join(effects)}) in a drawn share of the samples; "
+        "`provenance.acoustics` of a Timeline says which. `speak` is clean."
+    )
 
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

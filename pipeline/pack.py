@@ -1,7 +1,7 @@
 """A rendered Sample as the members of its tar entry, and its row of the index.
 
 Members: `json` (the Timeline), `listen.flac`, `speak.flac`, `look.CAMERA.mp4`, `act.npy`,
-`state.npy`. FLAC is 16-bit at libsndfile's default level, about 5,200 times real time.
+`state.npy`, `stem.NAME.flac`. FLAC is 16-bit at libsndfile's default level, about 5,200 times real time.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ def pack(sample: Sample) -> Packed:
         "listen.flac": flac(sample.listen, timeline.listen.sample_rate_hz),
         "speak.flac": flac(sample.speak, timeline.speak.sample_rate_hz),
     }
+    for name in timeline.stems:
+        members[f"stem.{name}.flac"] = flac(sample.stems[name], timeline.listen.sample_rate_hz)
     members |= {f"look.{camera}.mp4": data for camera, data in sample.look.items()}
     if sample.act is not None:
         members["act.npy"] = npy(sample.act)

@@ -17,7 +17,7 @@ from pathlib import Path
 from generators.align import open_aligner
 from generators.scene.voices import check_voices
 from generators.speech import Speech, SpeechBackend, Spoken, open_speech
-from pipeline import align, vad
+from pipeline import acoustics, align, vad
 from pipeline.artefacts import artefacts
 from pipeline.check import check
 from pipeline.pack import Packed, pack
@@ -161,7 +161,8 @@ def _pack(work: Work, config: Config) -> Work:
     assert work.sample is not None
     packed = replace(pack(work.sample), report=work.report)
     # all samples of a subset have one member set (promise 6): column-inferring readers need it
-    odd = sorted(packed.members.keys() ^ members_of(work.record))
+    wanted = members_of(work.record) | acoustics.stem_members(work.record, config)
+    odd = sorted(packed.members.keys() ^ wanted)
     if odd:
         raise StrettoError(f"members that its subset has not, or has: {', '.join(odd)}")
     return replace(work, packed=packed, sample=None)
@@ -181,6 +182,7 @@ STAGES = (
     Stage("speak", _speak),
     align.STAGE,
     each("render", _render),
+    each("acoustics", acoustics.step),
     each("annotate", _annotate),
     Stage("check", _check),
     each("pack", _pack),

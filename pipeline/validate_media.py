@@ -31,6 +31,8 @@ def members(seen: Seen) -> Iterator[str]:
         return
     yield from _audio("listen", seen.members["listen.flac"], seen.timeline.listen)
     yield from _audio("speak", seen.members["speak.flac"], seen.timeline.speak)
+    for name in seen.timeline.stems:
+        yield from _audio(f"stem.{name}", seen.members[f"stem.{name}.flac"], seen.timeline.listen)
     for track in seen.timeline.look:
         yield from _video(track, seen.members[f"look.{track.camera}.mp4"])
     for name, array in (("act", seen.timeline.act), ("state", seen.timeline.state)):
@@ -42,6 +44,7 @@ def expected_members(timeline: Timeline) -> set[str]:
     """The members a Timeline's tracks ask for."""
     names = {"json", "listen.flac", "speak.flac"}
     names |= {f"look.{track.camera}.mp4" for track in timeline.look}
+    names |= {f"stem.{name}.flac" for name in timeline.stems}
     names |= {"act.npy"} if timeline.act else set()
     return names | ({"state.npy"} if timeline.state else set())
 
@@ -123,6 +126,16 @@ def _mute(name: str, pcm: NDArray[np.int16], events: list, rate_hz: int) -> Iter
             heard = pcm[round(piece.start_s * rate_hz) : round(piece.end_s * rate_hz)]
             if not heard.any():
                 yield f"{name} is silent from {piece.start_s} s, where {event.id} is said"
+
+
+def stems(seen: Seen) -> Iterator[str]:
+    """Without effects the kept stems sum to `listen`; with effects see `pipeline.acoustics.replay`."""
+    if not seen.timeline.stems or seen.timeline.provenance.acoustics:
+        return
+    media = MemberMedia(seen.members, seen.where)
+    total = sum(media.stem(name).astype(np.int32) for name in seen.timeline.stems)
+    if not np.array_equal(np.clip(total, -32768, 32767), media.listen()):
+        yield "the stems do not sum to listen, and no effect is told of"
 
 
 def row(seen: Seen) -> Iterator[str]:

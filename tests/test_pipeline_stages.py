@@ -63,7 +63,7 @@ def episode(repo: Path) -> Trajectory:
 
 def rendered(record: Dialogue | Trajectory, config: Config, services: Services) -> Sample:
     works = [Work(record)]
-    for stage in STAGES[:4]:
+    for stage in STAGES[: [s.name for s in STAGES].index("check")]:
         works = stage.run(works, config, services)
     assert works[0].sample is not None, works[0].rejection
     return works[0].sample
