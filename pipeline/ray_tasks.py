@@ -19,7 +19,7 @@ from pipeline.stages import Services, Stage, make_shard, open_services
 from pipeline.store import Store, open_store
 from schemas.config import Config
 from schemas.errors import MachineError
-from schemas.records import Dialogue, Trajectory
+from schemas.records import InputRecord
 from schemas.sample import Rejection
 
 Part = tuple[list[Packed], list[Rejection]]
@@ -75,7 +75,7 @@ def shard_task(
 
 def record_task(
     job: Job,
-    record: Dialogue | Trajectory,
+    record: InputRecord,
     deadline_s: float,
     stages: Sequence[Stage] | None,
 ) -> tuple[bool, Part]:
@@ -113,9 +113,7 @@ def _enter(folder: str) -> None:
         ) from None
 
 
-def _make(
-    job: Job, records: Sequence[Dialogue | Trajectory], stages: Sequence[Stage] | None
-) -> Part:
+def _make(job: Job, records: Sequence[InputRecord], stages: Sequence[Stage] | None) -> Part:
     _enter(job.folder)
     config = job.config()
     if job.config_json not in _services:
