@@ -1,7 +1,7 @@
 """Recordings in place of speech: slices of their audio for the scene, whole channels for the tracks.
 
 speech = recorded_speech(record, audio)                 # what `speak` would have made
-sample = as_recorded(sample, audio)                     # the tracks as they were recorded
+sample = as_recorded(sample, record, audio, speech)                  # the tracks as they were recorded
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from schemas.errors import StrettoError
 from schemas.label import Evidence
 from schemas.records import Recording
 from schemas.sample import Sample
-from schemas.timeline import Hear, Say, Timeline, WordTimes
+from schemas.timeline import Hear, Provenance, Say, Timeline, WordTimes
 
 Event = TypeVar("Event", Hear, Say)
 
@@ -63,7 +63,12 @@ def _speech(take: Take, audio: RecordedAudio, speaker: str, said: str) -> Speech
     return Speech(pcm, rate, words, "given")
 
 
-def as_recorded(sample: Sample, audio: RecordedAudio, speech: Mapping[SpeechKey, Speech]) -> Sample:
+def as_recorded(
+    sample: Sample,
+    record: Recording,
+    audio: RecordedAudio,
+    speech: Mapping[SpeechKey, Speech],
+) -> Sample:
     """The sample with its tracks as they were recorded, and what the assistant rests on.
 
     What a recorded assistant says rests on the last word of the user's that ended before it spoke.
@@ -75,6 +80,7 @@ def as_recorded(sample: Sample, audio: RecordedAudio, speech: Mapping[SpeechKey,
     heard = _heard(timeline)
     timeline = timeline.model_copy(
         update={
+            "provenance": _provenance(timeline.provenance, record, rate),
             "duration_s": seconds(count, rate),
             "listen": track,
             "speak": track,
@@ -89,6 +95,15 @@ def as_recorded(sample: Sample, audio: RecordedAudio, speech: Mapping[SpeechKey,
     if "user" in stems:
         stems["user"] = audio.user
     return replace(sample, timeline=timeline, listen=audio.user, speak=audio.assistant, stems=stems)
+
+
+def _provenance(made: Provenance, record: Recording, rate_hz: int) -> Provenance:
+    """Nobody was made to speak; what was resampled is noted."""
+    rates = {r.sample_rate_hz for r in (record.user, record.assistant) if r is not None}
+    changed = [f"resampled from {r} Hz to {rate_hz} Hz" for r in sorted(rates - {rate_hz})]
+    backends = made.backends | {"speech": "recorded"}
+    notes = (*record.notes, *changed)
+    return made.model_copy(update={"backends": backends, "notes": notes})
 
 
 def _timed(event: Event, origin: Mapping[str, WordTimes]) -> Event:

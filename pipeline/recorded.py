@@ -32,7 +32,9 @@ def heard(work: Work, config: Config) -> Work:
 
 def tracks_of(work: Work, sample: Sample) -> Sample:
     """The rendered sample; a Recording's has the tracks that were recorded."""
-    return sample if work.audio is None else as_recorded(sample, work.audio, work.speech)
+    if work.audio is None or not isinstance(work.record, Recording):
+        return sample
+    return as_recorded(sample, work.record, work.audio, work.speech)
 
 
 # Stands in for the align stage until that is merged: words as long as their letters.

@@ -7,6 +7,7 @@ pause where word times are known); `generators.recorded` slices the audio by the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from generators.place import SELF_GAP_S
 from schemas.config import Config
@@ -18,6 +19,11 @@ from schemas.scene import Anchor, Scene, Span, Utterance
 RECORDED = "recorded"
 # a pause shorter than this stays inside a span: an inter-pausal unit by the human definition
 SPAN_PAUSE_S = 0.2
+# the human definition of a backchannel (turn_taking.json): short, alone, under the other's speech
+BACKCHANNEL_MAX_S = 1.0
+BACKCHANNEL_ALONE_S = 1.0
+# and, since a short question fits it too, of few words
+BACKCHANNEL_WORDS = 2
 # utterances of one speaker that are closer than the planner would place them are one
 JOIN_S = SELF_GAP_S + 0.001
 
@@ -41,9 +47,17 @@ class Spoken:
     """An utterance: one or more segments of one speaker."""
 
     id: str
-    speaker: str
+    speaker: Literal["user", "assistant"]
     text: str
     takes: tuple[Take, ...]
+
+    @property
+    def start_s(self) -> float:
+        return self.takes[0].start_s
+
+    @property
+    def end_s(self) -> float:
+        return self.takes[-1].end_s
 
 
 def takes(record: Recording) -> list[Spoken]:
@@ -106,7 +120,8 @@ def plan_recording(record: Recording, config: Config) -> Scene:
             fix="split it or raise `scene.max_duration_s`",
         )
     spoken = takes(record)
-    end_s = max(take.end_s for s in spoken for take in s.takes)
+    end_s = max(s.end_s for s in spoken)
+    quiet = backchannels(spoken)
     return Scene(
         key=record.key,
         subset="recording",
@@ -114,11 +129,33 @@ def plan_recording(record: Recording, config: Config) -> Scene:
         assistant_voice=RECORDED if record.assistant else None,
         behaviours=(RECORDED,),
         tail_s=max(0.0, round(record.duration_s - end_s, 6)),
-        events=tuple(_utterance(s, i, record, config) for i, s in enumerate(spoken)),
+        events=tuple(_utterance(s, i, s.id in quiet, record, config) for i, s in enumerate(spoken)),
     )
 
 
-def _utterance(spoken: Spoken, index: int, record: Recording, config: Config) -> Utterance:
+def backchannels(spoken: list[Spoken]) -> set[str]:
+    """The ids of utterances that are backchannels: they take no turn and ask for no answer."""
+    sides = {who: [s for s in spoken if s.speaker == who] for who in ("user", "assistant")}
+    found = set()
+    for who, other in (("user", "assistant"), ("assistant", "user")):
+        own = sides[who]
+        for i, s in enumerate(own):
+            before_s = s.start_s - own[i - 1].end_s if i else BACKCHANNEL_ALONE_S + 1
+            after_s = own[i + 1].start_s - s.end_s if own[i + 1 :] else BACKCHANNEL_ALONE_S + 1
+            under_s = sum(
+                max(0.0, min(s.end_s, o.end_s) - max(s.start_s, o.start_s)) for o in sides[other]
+            )
+            length_s = s.end_s - s.start_s
+            alone = min(before_s, after_s) > BACKCHANNEL_ALONE_S
+            short = length_s < BACKCHANNEL_MAX_S and len(s.text.split()) <= BACKCHANNEL_WORDS
+            if short and alone and under_s > length_s / 2 and not s.text.endswith("?"):
+                found.add(s.id)
+    return found
+
+
+def _utterance(
+    spoken: Spoken, index: int, quiet: bool, record: Recording, config: Config
+) -> Utterance:
     limit = config.scene.max_turn_chars
     if len(spoken.text) > limit:
         raise StrettoError(
@@ -127,7 +164,8 @@ def _utterance(spoken: Spoken, index: int, record: Recording, config: Config) ->
         )
     return Utterance(
         id=spoken.id,
-        speaker="user" if spoken.speaker == "user" else "assistant",
+        speaker=spoken.speaker,
+        behaviour="backchannel" if quiet else "turn",
         turn_index=index,
         text=spoken.text,
         language=record.language,
