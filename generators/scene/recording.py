@@ -126,7 +126,7 @@ def plan_recording(record: Recording, config: Config) -> Scene:
         key=record.key,
         subset="recording",
         language=record.language,
-        assistant_voice=RECORDED if record.assistant else None,
+        assistant_voice=None,  # no sample of the voice can be had but from the recording itself
         behaviours=(RECORDED,),
         tail_s=max(0.0, round(record.duration_s - end_s, 6)),
         events=tuple(_utterance(s, i, s.id in quiet, record, config) for i, s in enumerate(spoken)),

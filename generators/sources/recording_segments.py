@@ -6,6 +6,7 @@ manifest says, and the align stage finds its words in it.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable
 
 from generators.sources.recording_raw import RawRecording, RawSegment, RawWord
@@ -15,6 +16,7 @@ from generators.sources.recording_words import (
     TURN_PAUSE_S,
     checked,
     cut_up,
+    joined,
     placed,
 )
 from generators.sources.refusal import Refused, short
@@ -26,6 +28,8 @@ DURATION_SLACK_S = 0.1
 # annotators leave a margin around what is said, so neighbours may touch this far
 OVERLAP_SLACK_S = 0.1
 MIN_SEGMENT_S = 0.02
+# how far a segment's words may lie outside of it
+WORDS_SLACK_S = 0.25
 # only a pause in which the other spoke cuts a segment that the source gives as one
 NEVER_S = float("inf")
 
@@ -39,7 +43,7 @@ def segments_of(
     """
     found: list[Segment] = []
     empty = skipped = made = 0
-    for number, (item, side) in enumerate(zip(raw.segments, sides, strict=True), start=1):
+    for number, (item, side) in enumerate(_items(raw, sides), start=1):
         if side is None:
             skipped += 1
             continue
@@ -63,6 +67,20 @@ def segments_of(
     return tuple(sorted((*user, *assistant), key=lambda s: (s.start_s, s.speaker)))
 
 
+def _items(raw: RawRecording, sides: list[Side | None]) -> list[tuple[RawSegment, Side | None]]:
+    """The segments with their sides; loose ones of one side as one, their words by time."""
+    if not raw.loose:
+        return list(zip(raw.segments, sides, strict=True))
+    found: list[tuple[RawSegment, Side | None]] = []
+    for side in dict.fromkeys(sides):
+        own = [s for s, x in zip(raw.segments, sides, strict=True) if x == side]
+        # a merge keeps each speaker's order, so that times which fall are still seen to fall
+        words = tuple(heapq.merge(*(s.words or () for s in own), key=lambda w: w.start_s))
+        one = own[0] if len(own) == 1 else RawSegment(text=joined(words), words=words)
+        found.append((one, side))
+    return found
+
+
 def _cut(segments: list[Segment], pause_s: float, others: list[Segment]) -> list[Segment]:
     return [part for s in segments for part in cut_up(s, pause_s, others)]
 
@@ -78,6 +96,7 @@ def _segment(
         kept = checked(words, duration_s, who)
         text, timed, made = placed(text, kept)
         start_s, end_s = timed[0].start_s, timed[-1].end_s
+        _belong(item, start_s, end_s, who)
         if end_s - start_s < MIN_SEGMENT_S:
             raise Refused(f"{who}: its words last {end_s - start_s:.3f} s")
         return _made(item, side, text, start_s, end_s, timed), made and bool(item.text)
@@ -91,6 +110,18 @@ def _segment(
     if end_s - start_s < MIN_SEGMENT_S:
         raise Refused(f"{who} lasts {end_s - start_s:.3f} s, from {start_s:.3f} s")
     return _made(item, side, text, round(start_s, 6), round(end_s, 6), None), False
+
+
+def _belong(item: RawSegment, start_s: float, end_s: float, who: str) -> None:
+    """Words far outside of their segment count from somewhere else."""
+    if item.end_s is None:
+        return
+    if start_s < item.start_s - WORDS_SLACK_S or end_s > item.end_s + WORDS_SLACK_S:
+        raise Refused(
+            f"{who} is said from {item.start_s:.3f} to {item.end_s:.3f} s, its words from "
+            f"{start_s:.3f} to {end_s:.3f} s",
+            "both count from the start of the recording",
+        )
 
 
 def _made(
@@ -113,15 +144,30 @@ def _in_order(segments: list[Segment]) -> list[Segment]:
     found: list[Segment] = []
     for segment in sorted(segments, key=lambda s: s.start_s):
         if found and segment.start_s < found[-1].end_s:
-            before = found[-1]
-            if before.end_s - segment.start_s > OVERLAP_SLACK_S or before.words or segment.words:
-                raise Refused(
-                    f"two segments of the {segment.speaker} overlap: {before.start_s:.3f} to "
-                    f"{before.end_s:.3f} s and {segment.start_s:.3f} to {segment.end_s:.3f} s",
-                    "one channel can't speak twice: mend the times or skip one with `roles`",
-                )
-            middle_s = round((before.end_s + segment.start_s) / 2, 6)
-            found[-1] = before.model_copy(update={"end_s": middle_s})
-            segment = segment.model_copy(update={"start_s": middle_s})
+            found[-1], segment = _apart(found[-1], segment)
         found.append(segment)
     return found
+
+
+def _apart(before: Segment, after: Segment) -> tuple[Segment, Segment]:
+    """Two segments of one side that overlap, parted; given word times stay, but for a rounding."""
+    if before.words and after.words and before.end_s - after.start_s <= SLACK_S:
+        last = before.words[-1]
+        if last.start_s <= after.start_s:
+            words = (*before.words[:-1], last.model_copy(update={"end_s": after.start_s}))
+            return before.model_copy(update={"words": words, "end_s": after.start_s}), after
+    least_s = after.start_s if before.words is None else before.end_s
+    at_s = before.end_s if before.words else after.start_s
+    if not before.words and not after.words:
+        at_s = least_s = round((before.end_s + after.start_s) / 2, 6)
+    small = before.end_s - after.start_s <= OVERLAP_SLACK_S and not (before.words and after.words)
+    if not small or at_s - before.start_s < MIN_SEGMENT_S or after.end_s - least_s < MIN_SEGMENT_S:
+        raise Refused(
+            f"two segments of the {after.speaker} overlap: {before.start_s:.3f} to "
+            f"{before.end_s:.3f} s and {after.start_s:.3f} to {after.end_s:.3f} s",
+            "one channel can't speak twice: mend the times or skip one with `roles`",
+        )
+    return (
+        before.model_copy(update={"end_s": at_s}),
+        after.model_copy(update={"start_s": least_s}),
+    )

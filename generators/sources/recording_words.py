@@ -19,6 +19,7 @@ from schemas.records import RecordedWord, Segment
 
 SLACK_S = 0.05
 _NO_SPACES = re.compile(f"[{HAN}{KANA}]")
+MIN_WORD_S = 0.02
 # an utterance ends at a pause this long, whoever speaks next
 TURN_PAUSE_S = 1.0
 # or at a shorter one in which the other has said something: it may be what the rest answers
@@ -59,7 +60,19 @@ def checked(words: Sequence[RawWord], duration_s: float, who: str) -> list[RawWo
         if found and found[-1].end_s > start_s:
             found[-1] = replace(found[-1], end_s=start_s)
         found.append(replace(word, start_s=start_s, end_s=end_s))
-    return found
+    return _sounding(found, duration_s)
+
+
+def _sounding(words: list[RawWord], duration_s: float) -> list[RawWord]:
+    """Words of no length (an aligner had no frame left for them) last `MIN_WORD_S` where there is
+    room before the next one."""
+    nexts = [w.start_s for w in words[1:]] + [duration_s]
+    return [
+        word
+        if word.end_s - word.start_s >= MIN_WORD_S
+        else replace(word, end_s=max(word.end_s, min(word.start_s + MIN_WORD_S, after_s)))
+        for word, after_s in zip(words, nexts, strict=True)
+    ]
 
 
 def placed(

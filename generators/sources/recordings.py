@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from generators.sources import paths, readers
-from generators.sources.dialogues import record_key
+from generators.sources.dialogues import LANGUAGE, record_key
 from generators.sources.readers import Raw
 from generators.sources.recording_audio import Places
 from generators.sources.recording_build import Built, build
@@ -24,7 +24,7 @@ from generators.sources.recording_lhotse import is_cut, read_cut
 from generators.sources.recording_mapped import RecordingFields, read_mapped, read_sidecar
 from generators.sources.recording_moshi import read_moshi, words_path
 from generators.sources.recording_raw import RawRecording
-from generators.sources.refusal import Fault, Refused, kind, one_line, rejection
+from generators.sources.refusal import Fault, Refused, kind, one_line, rejection, short
 from schemas import Recording, Rejection
 from schemas.config import RecordingSource
 
@@ -135,6 +135,9 @@ class _Reader:
         return read_mapped(value, self.fields), ()
 
     def _recording(self, item: Raw, raw: RawRecording, built: Built, record_id: str) -> Recording:
+        language = raw.language or self.source.language
+        if not LANGUAGE.fullmatch(language):
+            raise Refused(f"the language {short(language)} is not a tag such as `en` or `pt-BR`")
         key = record_key(self.name, record_id)
         number = int(key[-12:], 16)
         if number in self.seen:
@@ -146,7 +149,7 @@ class _Reader:
             record_id=record_id,
             group=one_line(raw.group or raw.audio[0].path),
             where=one_line(item.where),
-            language=raw.language or self.source.language,
+            language=language,
             licence=self.source.licence,
             duration_s=built.duration_s,
             user=built.user,
