@@ -204,6 +204,20 @@ def test_a_recording_over_the_limit_is_quarantined(tmp_path: Path) -> None:
     assert done.returncode == 2 and "lasts 12 s, more than 5 s" in done.stderr
 
 
+def test_the_example_runs(tmp_path: Path) -> None:
+    done = generate(REPO / "examples/recordings.yaml", tmp_path / "out", "--runner", "local")
+    assert done.returncode == 0 and "samples      2" in done.stdout, done.stderr
+    all_hold(tmp_path / "out")
+    bakery = next(t for t, _ in samples(tmp_path / "out") if "bakery" in t.provenance.record_id)
+    heard = [(e.behaviour, e.text) for e in bakery.world if isinstance(e, Hear)]
+    assert heard == [
+        ("turn", "Hi, do you still have rye bread?"),
+        ("backchannel", "mm-hmm"),
+        ("turn", "Great, could you keep one for me?"),
+        ("turn", "Martin. Thank you!"),
+    ]
+
+
 # ---- real ones -----------------------------------------------------------------------------------
 
 JFK = (

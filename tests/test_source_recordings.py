@@ -243,6 +243,47 @@ def test_the_fingerprint_rests_on_audio_and_words_too(tmp_path: Path) -> None:
     assert sorted(names) == ["a.json", "a.wav", "b.json", "b.wav", "data.jsonl"]
 
 
+def long_talk(tmp_path: Path, *spans: tuple[float, float]) -> Path:
+    """30 s of two channels in which someone says something at each span, in turns."""
+    write_audio(tmp_path / "long.wav", seconds=30.0, channels=2)
+    speakers = ("user", "assistant")
+    segments = [
+        {"text": f"part {i}", "start": s, "end": e, "speaker": speakers[i % 2]}
+        for i, (s, e) in enumerate(spans)
+    ]
+    made = {"id": "talk", "audio": "long.wav", "segments": segments}
+    return write_json(tmp_path / "x.jsonl", made)
+
+
+def test_a_long_recording_is_cut_where_nobody_speaks(tmp_path: Path) -> None:
+    """All of its sound and every segment once, in windows of one group; the times move along."""
+    spans = ((0.5, 3.0), (3.5, 8.0), (7.5, 11.0), (12.0, 12.5), (13.0, 19.0), (20.0, 29.0))
+    path = long_talk(tmp_path, *spans)
+    records = read(path, "jsonl", longest_s=12)
+    assert [r.record_id for r in records] == ["talk#0", "talk#1", "talk#2"]
+    assert {r.group for r in records} == {"long.wav"} and len({r.key for r in records}) == 3
+    assert [r.user.frame_start / RATE_HZ for r in records] == [0.0, 11.5, 19.5]
+    assert sum(r.user.frame_count for r in records) == 30 * RATE_HZ
+    found = [(r.user.frame_start / RATE_HZ, s) for r in records for s in r.segments]
+    assert [(s.text, at + s.start_s) for at, s in found] == [
+        (f"part {i}", pytest.approx(start)) for i, (start, _) in enumerate(spans)
+    ]
+    for r in records:  # who does not speak in a window has no channel there
+        assert (r.assistant is not None) == any(s.speaker == "assistant" for s in r.segments)
+    assert only(read(path, "jsonl")).duration_s == 30.0
+
+
+def test_a_window_without_speech_is_listed_unused(tmp_path: Path) -> None:
+    first, silent = read(long_talk(tmp_path, (0.5, 3.0), (3.5, 8.0)), "jsonl", longest_s=20)
+    assert isinstance(first, Recording) and len(first.segments) == 2
+    assert silent.status == "unused" and "nobody speaks: " in silent.reason
+
+
+def test_speech_without_a_common_pause_is_refused(tmp_path: Path) -> None:
+    [refused] = read(long_talk(tmp_path, (0.5, 16.0), (15.9, 29.0)), "jsonl", longest_s=12)
+    assert "people speak from 0.2 to 12.2 s without a pause" in refused.reason
+
+
 # ---- sound ---------------------------------------------------------------------------------------
 
 
@@ -381,6 +422,11 @@ BAD: dict[str, tuple[Any, str]] = {
         "is said from 0.000 to 0.500 s, its words from 1.200 to 1.500 s",
     ),
     "two in mono": ({"audio": "a.wav", "segments": TWO}, "one channel holds both speakers"),
+    "no user": (
+        {"audio": "a.wav", "text": "x", "speaker": "agent"},
+        "only the assistant speaks, and no channel is the user's",
+    ),
+    "huge": ({"audio": "a.wav", "duration": 10**400, "text": "x"}, "the duration is not finite"),
     "who is who": (
         {"audio": "a.wav", "segments": [seg(0, 0.5, speaker="A"), seg(1, 1.5, speaker="B")]},
         "who is the user among 'A', 'B'?",

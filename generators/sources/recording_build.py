@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from generators.sources.recording_audio import Header, Places, probe
 from generators.sources.recording_raw import RawFile, RawRecording
-from generators.sources.recording_roles import Channels, channels_of, sides_of
+from generators.sources.recording_roles import Channels, Side, channels_of, sides_of
 from generators.sources.recording_segments import DURATION_SLACK_S, segments_of
 from generators.sources.refusal import Refused
 from schemas import ChannelRange, Segment
@@ -38,7 +38,7 @@ def build(raw: RawRecording, source: RecordingSource, places: Places) -> Built:
     notes: list[str] = []
     assistant = None
     if "assistant" in sides:
-        assistant = _assistant(raw, files, channels, places)
+        assistant = _assistant(raw, files, channels, sides, places)
         other_s = assistant.frame_count / assistant.sample_rate_hz
         if abs(other_s - duration_s) > DURATION_SLACK_S:
             notes.append(f"{abs(other_s - duration_s):.2f} s of silence added to the shorter file")
@@ -71,6 +71,7 @@ def _assistant(
     raw: RawRecording,
     files: Files,
     channels: Channels,
+    sides: list[Side | None],
     places: Places,
 ) -> ChannelRange:
     if raw.assistant_audio:
@@ -79,6 +80,8 @@ def _assistant(
         if len(here) > 1:
             raise Refused(f"the assistant's file has {len(here)} channels", "give a mono file")
         return _range(raw, raw.assistant_audio, own, here[0], other=True)
+    if channels.assistant is None and all(side == "assistant" for side in sides if side):
+        raise Refused("only the assistant speaks, and no channel is the user's", "map the `roles`")
     if channels.assistant is None:
         fix = "give each a channel, or map both to `user` with `roles`"
         raise Refused("one channel holds both speakers: their sound can't be separated", fix)

@@ -69,9 +69,13 @@ def number(value: Any, what: str) -> float:
     """A finite JSON number. Raises Refused for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Refused(f"{what} is {kind(value)}, not a number")
-    if not math.isfinite(value):
+    try:
+        found = float(value)
+    except OverflowError:
+        found = math.inf
+    if not math.isfinite(found):
         raise Refused(f"{what} is not finite")
-    return float(value)
+    return found
 
 
 def mapping(value: Any, what: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from generators.sources.recording_lhotse import is_cut, read_cut
 from generators.sources.recording_mapped import RecordingFields, read_mapped, read_sidecar
 from generators.sources.recording_moshi import read_moshi, words_path
 from generators.sources.recording_raw import RawRecording
+from generators.sources.recording_windows import windows
 from generators.sources.refusal import Fault, Refused, kind, one_line, rejection, short
 from schemas import Recording, Rejection
 from schemas.config import RecordingSource
@@ -44,11 +45,11 @@ def read_recordings(source: RecordingSource, name: str) -> Iterator[Recording | 
     for path in paths.matching_files(source.path):
         places = Places(source, path)
         for item in _items(source, path):
-            result = reader.read(item, places)
-            yield result
-            good += isinstance(result, Recording)
-            if good == source.limit:
-                return
+            for result in reader.read(item, places):
+                yield result
+                good += isinstance(result, Recording)
+                if good == source.limit:
+                    return
 
 
 def recording_files(source: RecordingSource) -> list[Path]:
@@ -100,22 +101,28 @@ class _Reader:
         self.seen: set[int] = set()
         self.files: set[str] = set()
 
-    def read(self, item: Raw | Fault, places: Places) -> Recording | Rejection:
-        """One recording, or why not."""
+    def read(self, item: Raw | Fault, places: Places) -> list[Recording | Rejection]:
+        """One recording (several where it is a long one), or why not."""
         if isinstance(item, Fault):
-            return rejection(self.name, item)
+            return [rejection(self.name, item)]
         record_id = None
         try:
             raw, beside = self._raw(item.value, places)
             built = build(raw, self.source, places)
             record_id = one_line(_record_id(raw))
             recording = self._recording(item, raw, built, record_id)
+            found = windows(recording, self.source.longest_s)
         except Refused as refused:
             record_id = record_id or _any_id(item)
-            return rejection(self.name, Fault(item.where, record_id, refused.reason, refused.fix))
+            return [rejection(self.name, Fault(item.where, record_id, refused.reason, refused.fix))]
         ranges = (recording.user, recording.assistant)
         self.files |= {*beside, *(r.path for r in ranges if r is not None)}
-        return recording
+        return [r if r.segments else self._unused(r) for r in found]
+
+    def _unused(self, silent: Recording) -> Rejection:
+        """A window in which nobody speaks."""
+        fault = Fault(silent.where, silent.record_id, f"nobody speaks: {silent.notes[-1]}")
+        return rejection(self.name, fault, unused=True)
 
     def _raw(self, value: Any, places: Places) -> tuple[RawRecording, tuple[str, ...]]:
         """(the recording as the manifest says, the files beside its audio that were read)."""

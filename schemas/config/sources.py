@@ -77,7 +77,8 @@ class RecordingSource(Record):
     Audio is looked for below `audio_root`, else below the manifest's folder; `audio_prefix` is
     taken off the manifest's paths first, `audio_by: name` finds a file by its name alone, and
     `audio_outside: true` allows absolute paths to elsewhere. `user_channel` and `assistant_channel`
-    count from 0 (default: the left is the assistant in `moshi`, the user elsewhere).
+    count from 0 (default: the left is the assistant in `moshi`, the user elsewhere). A recording
+    longer than `longest_s` becomes several, cut where nobody speaks.
     """
 
     name: str | None = None
@@ -89,6 +90,7 @@ class RecordingSource(Record):
     audio_outside: bool = False
     user_channel: int | None = Field(default=None, ge=0)
     assistant_channel: int | None = Field(default=None, ge=0)
+    longest_s: float | None = Field(default=None, ge=5)
     roles: dict[str, Literal["user", "assistant", "skip"]] = {}
     id: str | None = None
     audio: str | None = None
