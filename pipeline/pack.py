@@ -80,13 +80,20 @@ def index_row(timeline: Timeline) -> dict[str, Any]:
         "group": timeline.group,
         "language": timeline.language,
         "duration_s": timeline.duration_s,
-        "kind": "trajectory" if timeline.act else "dialogue",
+        "kind": kind_of(timeline),
         "behaviours": list(timeline.behaviours),
         "user_speech_s": _sounding_s((e.pieces, None) for e in heard),
         "assistant_speech_s": _sounding_s((e.pieces, e.cut_s) for e in said),
         "turns": sum(b in ("turn", "barge_in", "proactive") for b in behaviours),
         "step_count": steps,
     }
+
+
+def kind_of(timeline: Timeline) -> str:
+    """What its record was: `trajectory`, `recording` or `dialogue`."""
+    if timeline.act:
+        return "trajectory"
+    return "recording" if timeline.subset == "recording" else "dialogue"
 
 
 def _sounding_s(events: Iterable[tuple[tuple[Piece, ...], float | None]]) -> float:

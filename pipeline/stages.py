@@ -21,6 +21,7 @@ from pipeline import acoustics, align, vad
 from pipeline.artefacts import artefacts
 from pipeline.check import check
 from pipeline.pack import Packed, pack
+from pipeline.recorded import heard, tracks_of
 from pipeline.store import Store
 from pipeline.work import (
     UNEXPECTED,
@@ -34,7 +35,7 @@ from pipeline.work import (
 )
 from schemas.config import Config
 from schemas.errors import StrettoError
-from schemas.records import Dialogue, Trajectory
+from schemas.records import InputRecord, Recording, Trajectory
 from schemas.sample import Rejection
 
 __all__ = [
@@ -71,7 +72,7 @@ def open_services(
 
 
 def make_shard(
-    records: Sequence[Dialogue | Trajectory],
+    records: Sequence[InputRecord],
     config: Config,
     services: Services,
     stages: Sequence[Stage] | None = None,
@@ -89,18 +90,24 @@ def _plan(work: Work, config: Config) -> Work:
     from generators.scene import plan_scene
 
     scene = plan_scene(work.record, config)
-    return replace(work, scene=scene, requests=speech_requests(scene, config))
+    requests = {} if isinstance(work.record, Recording) else speech_requests(scene, config)
+    return replace(work, scene=scene, requests=requests)
 
 
 def _speak(works: list[Work], config: Config, services: Services) -> list[Work]:
-    """All utterances of the shard in one batch: a GPU backend always sees the same batch."""
+    """All utterances of the shard in one batch: a GPU backend always sees the same batch.
+
+    A Recording was spoken by people: its audio is read instead.
+    """
     wanted = [request for work in works for request in work.requests.values()]
     spoken = iter(services.speech.say(wanted))
-    return [_heard(work, spoken) for work in works]
+    return [_heard(work, spoken, config) for work in works]
 
 
-def _heard(work: Work, spoken: Iterator[Spoken]) -> Work:
+def _heard(work: Work, spoken: Iterator[Spoken], config: Config) -> Work:
     """Take this work's answers off the batch's."""
+    if isinstance(work.record, Recording) and work.rejection is None:
+        return guarded("speak", work, lambda w: heard(w, config))
     speech: dict[tuple[str, int], Speech] = {}
     faults: list[StrettoError] = []
     for key in work.requests:
@@ -116,8 +123,8 @@ def _render(work: Work, config: Config) -> Work:
     from generators.render import render
 
     assert work.scene is not None
-    sample = render(work.record, work.scene, work.speech, config)
-    return replace(work, sample=sample, speech={}, requests={})
+    sample = tracks_of(work, render(work.record, work.scene, work.speech, config))
+    return replace(work, sample=sample, speech={}, requests={}, audio=None)
 
 
 def _annotate(work: Work, config: Config) -> Work:
@@ -168,10 +175,10 @@ def _pack(work: Work, config: Config) -> Work:
     return replace(work, packed=packed, sample=None)
 
 
-def members_of(record: Dialogue | Trajectory) -> set[str]:
+def members_of(record: InputRecord) -> set[str]:
     """The members that the sample of a record must have."""
     names = {"json", "listen.flac", "speak.flac"}
-    if isinstance(record, Dialogue):
+    if not isinstance(record, Trajectory):
         return names
     names |= {"act.npy", *(f"look.{video.camera}.mp4" for video in record.videos)}
     return names | ({"state.npy"} if record.state_column else set())

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from generators.align import Aligner
+from generators.sources import RecordedAudio
 from generators.speech import Speech, SpeechRequest
 from generators.speech.cache import CachedBackend
 from pipeline.pack import Packed
 from pipeline.vad import Vad
 from schemas.config import Config
 from schemas.errors import MachineError, StrettoError
-from schemas.records import Dialogue, Trajectory
+from schemas.records import InputRecord
 from schemas.sample import Rejection, Sample
 from schemas.scene import Scene
 
@@ -50,12 +51,16 @@ class Services:
 
 @dataclass(frozen=True)
 class Work:
-    """A record on its way; each stage adds a field, or the rejection."""
+    """A record on its way; each stage adds a field, or the rejection.
 
-    record: Dialogue | Trajectory
+    `audio` is a Recording's, from speak to render.
+    """
+
+    record: InputRecord
     scene: Scene | None = None
     requests: Mapping[tuple[str, int], SpeechRequest] = field(default_factory=dict)
     speech: Mapping[tuple[str, int], Speech] = field(default_factory=dict)
+    audio: RecordedAudio | None = None
     sample: Sample | None = None
     report: dict[str, Any] | None = None
     packed: Packed | None = None
@@ -102,7 +107,7 @@ def rejected(work: Work, stage: str, error: StrettoError) -> Work:
     return Work(work.record, rejection=rejection(work.record, stage, error))
 
 
-def rejection(record: Dialogue | Trajectory, stage: str, error: StrettoError) -> Rejection:
+def rejection(record: InputRecord, stage: str, error: StrettoError) -> Rejection:
     """Why this record is not in the corpus."""
     return Rejection(
         source=record.source,
