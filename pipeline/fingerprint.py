@@ -2,7 +2,8 @@
 
 The same fingerprint means the same bytes, so a run continues a folder only when it matches. Paths
 count as they are written in the config, never as absolute places. Left out, because no shard
-depends on them: `schema` and `codecs` (shards are schema-free) and `speech.cache` (where speech is kept).
+depends on them: `schema` and `codecs` (shards are schema-free), `speech.cache` and `checks.verdicts`
+(where speech and verdicts are kept).
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ def resolved(config: Config) -> dict[str, Any]:
     data.pop("schema")
     data.pop("codecs")
     data["speech"].pop("cache")
+    data["checks"].pop("verdicts")
     return data
 
 

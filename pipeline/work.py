@@ -14,7 +14,6 @@ from typing import Any
 
 from generators.speech import Speech, SpeechBackend, SpeechRequest
 from pipeline.pack import Packed
-from pipeline.vad import Vad
 from schemas.config import Config
 from schemas.errors import MachineError, StrettoError
 from schemas.records import Dialogue, Trajectory
@@ -32,12 +31,13 @@ class Services:
     """What stages call: opened once in each process that runs them."""
 
     speech: SpeechBackend
-    _vad: Vad | None = None
+    _models: dict[str, Any] = field(default_factory=dict)
 
-    def vad(self) -> Vad:
-        """silero-vad, loaded on first use: it brings torch with it."""
-        self._vad = self._vad or Vad()
-        return self._vad
+    def model(self, name: str, make: Callable[[], Any]) -> Any:
+        """A model that a check listens with, made on first use."""
+        if name not in self._models:
+            self._models[name] = make()
+        return self._models[name]
 
     def close(self) -> None:
         """End child processes."""
@@ -53,7 +53,7 @@ class Work:
     requests: Mapping[tuple[str, int], SpeechRequest] = field(default_factory=dict)
     speech: Mapping[tuple[str, int], Speech] = field(default_factory=dict)
     sample: Sample | None = None
-    report: dict[str, Any] | None = None
+    reports: tuple[dict[str, Any], ...] = ()
     packed: Packed | None = None
     rejection: Rejection | None = None
 
