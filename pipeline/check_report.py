@@ -22,7 +22,7 @@ OLD_NAMES = {"vad": "speech"}
 NOT_FIGURES = {"check", "key", "duration_s", "verdict", "rejected", "reasons_total"}
 READERS = 16
 QUANTILES = {"p5": 5, "p50": 50, "p95": 95}
-HEAD = ("check", "status", "samples", "passed", "rejected", "figures (p5 / p50 / p95)")
+HEAD = ("check", "status", "measured", "passed", "rejected", "figures (p5 / p50 / p95)")
 
 
 class _Sums:
@@ -33,7 +33,8 @@ class _Sums:
         self.values: defaultdict[str, Counter[float]] = defaultdict(Counter)
 
     def add(self, row: Mapping[str, Any]) -> None:
-        self.n.update(samples=1, failed=row.get("verdict") == "fail")
+        verdict = row.get("verdict")
+        self.n.update(samples=1, failed=verdict == "fail", nothing=verdict == "nothing")
         self.n.update(rejected=bool(row.get("rejected")))
         for name, value in row.items():
             if isinstance(value, int | float) and name not in NOT_FIGURES:
@@ -41,7 +42,7 @@ class _Sums:
 
     def result(self, check: Check) -> dict[str, Any]:
         """Plain JSON data."""
-        samples, failed = self.n["samples"], self.n["failed"]
+        failed, measured = self.n["failed"], self.n["samples"] - self.n["nothing"]
         summed = {name for pair in check.ratios.values() for name in pair}
         figures: dict[str, Any] = {
             name: _quantiles(self.values[name])
@@ -55,8 +56,9 @@ class _Sums:
         }
         return {
             "status": "run",
-            "samples": samples,
-            "passed": round((samples - failed) / samples, 4),
+            "samples": self.n["samples"],
+            "measured": measured,
+            "passed": round((measured - failed) / measured, 4) if measured else None,
             "failed": failed,
             "rejected": self.n["rejected"],
             "figures": figures,
@@ -148,5 +150,6 @@ def _row(name: str, about: Mapping[str, Any]) -> tuple[str, ...]:
         f"{n.replace('_', ' ')} {' / '.join(f'{q[p]:g}' for p in QUANTILES)}"
         for n, q in about["figures"].items()
     ]
-    counts = (f"{about['samples']:,}", f"{about['passed']:.1%}", f"{about['rejected']:,}")
+    passed = "-" if about["passed"] is None else f"{about['passed']:.1%}"
+    counts = (f"{about['measured']:,} of {about['samples']:,}", passed, f"{about['rejected']:,}")
     return (name, "run", *counts, "; ".join(figures))

@@ -111,7 +111,9 @@ class TransformersAsr:
     def __init__(self, settings: AsrCheck) -> None:
         import torch
         from transformers import pipeline
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()
         dtype = None
         if settings.compute_type != "default":
             dtype = getattr(torch, settings.compute_type)
@@ -124,7 +126,8 @@ class TransformersAsr:
         self._pipe = pipe
         self._batch = settings.batch
         self._rate_hz: int = self._pipe.feature_extractor.sampling_rate
-        self._languages = getattr(self._pipe.model.generation_config, "lang_to_id", None)
+        generation = getattr(pipe.model, "generation_config", None)  # a CTC model has none
+        self._languages = getattr(generation, "lang_to_id", None)
 
     def transcribe(self, snippets: Sequence[Snippet]) -> list[str | None]:
         texts: list[str | None] = [None] * len(snippets)

@@ -16,7 +16,7 @@ from schemas.base import Record
 from schemas.config import ChecksConfig
 from schemas.sample import Sample
 
-Figure = float | int | None
+Figure = float | int
 SHOWN_REASONS = 8  # a wholly broken sample has hundreds
 
 
@@ -39,7 +39,8 @@ class Reason(Record):
 class Finding:
     """What a check found in one sample: it fails when there is a reason.
 
-    `details` stand in its row and are not summed up.
+    Without figures there was nothing to measure: that is neither a pass nor a failure. `details`
+    stand in its row.
     """
 
     figures: Mapping[str, Figure]
@@ -48,7 +49,9 @@ class Finding:
 
     @property
     def verdict(self) -> str:
-        return "fail" if self.reasons else "ok"
+        if self.reasons:
+            return "fail"
+        return "ok" if self.figures else "nothing"
 
     def row(self, check: str, sample: Sample) -> dict[str, Any]:
         """A line of `checks/*.jsonl`."""
@@ -58,7 +61,7 @@ class Finding:
             "key": timeline.key,
             "duration_s": timeline.duration_s,
             "verdict": self.verdict,
-            **{name: value for name, value in self.figures.items() if value is not None},
+            **self.figures,
             **self.details,
         }
         if self.reasons:

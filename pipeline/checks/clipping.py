@@ -27,7 +27,7 @@ def _run(samples: Sequence[Sample], bounds: ClippingCheck, models: Models) -> li
 
 
 def _finding(sample: Sample, bounds: ClippingCheck) -> Finding:
-    figures: dict[str, float | None] = {}
+    figures: dict[str, float] = {}
     reasons: list[Reason] = []
     for heard in voices(sample):
         if (voice := _unclipped(heard, sample)) is None:

@@ -20,14 +20,14 @@ def _run(samples: Sequence[Sample], bounds: LevelCheck, models: Models) -> list[
 
 
 def _finding(sample: Sample, bounds: LevelCheck) -> Finding:
-    figures: dict[str, float | None] = {}
+    figures: dict[str, float] = {}
     reasons: list[Reason] = []
     for voice in voices(sample):
         spans = voice.speech()
         if not spans:  # says nothing: a listener, a robot's silent user
             continue
         level = level_dbfs(voice, spans)
-        figures[f"{voice.who}_dbfs"] = level
+        figures[f"{voice.who}_dbfs"] = -96.0 if level is None else level  # silence: below all
         if fault := _fault(level, bounds):
             start_s, end_s = voice.seconds(spans[0][0]), voice.seconds(spans[-1][1])
             what = f"the {voice.who} {fault}"

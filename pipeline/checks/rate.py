@@ -26,7 +26,7 @@ def _run(samples: Sequence[Sample], bounds: RateCheck, models: Models) -> list[F
 
 
 def _finding(sample: Sample, bounds: RateCheck) -> Finding:
-    figures: dict[str, float | None] = {}
+    figures: dict[str, float] = {}
     reasons: list[Reason] = []
     for voice in voices(sample):
         said = [(e, p, words) for e, p in voice.pieces() if (words := words_of(e, p))]

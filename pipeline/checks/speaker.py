@@ -29,7 +29,9 @@ class SpeakerModel:
 
     def __init__(self, settings: SpeakerCheck) -> None:
         from transformers import AutoFeatureExtractor, AutoModelForAudioXVector
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()
         self._device = torch_device(settings.device)
         self._features = AutoFeatureExtractor.from_pretrained(settings.model)
         model = AutoModelForAudioXVector.from_pretrained(settings.model)

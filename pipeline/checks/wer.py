@@ -55,10 +55,10 @@ def finding(heard: Sequence[tuple[Snippet, str | None]], settings: AsrCheck) -> 
         figures |= {f"{who}_wer": total.rate, **counts}
         if total.rate > settings.max_wer:
             reasons += _reasons(own, settings)
-    if skipped := sum(text is None for _, text in heard):
-        figures["skipped"] = skipped  # in languages that the model does not know
     rows = [{"event": u.event, "wer": u.errors.rate} for u in utterances if u.errors.due]
-    return Finding(figures, tuple(reasons), {"utterances": rows})
+    # in languages that the model does not know
+    skipped = sum(text is None for _, text in heard)
+    return Finding(figures, tuple(reasons), {"utterances": rows, "skipped": skipped})
 
 
 def _utterances(heard: Sequence[tuple[Snippet, str]]) -> list[Heard]:
