@@ -53,7 +53,7 @@ def tables(stats: dict[str, Any]) -> list[Table]:
     """Everything, as tables; corpus text is escaped, or `[bold]` in it would be markup."""
     made = [_parts(stats), _times(stats), _shares(stats), _behaviours(stats)]
     if stats.get("checks"):
-        made.append(table("Checks", *check_report.table(stats.get("checks")), left=2))
+        made.append(table("Checks", *check_report.table(stats.get("checks")), left=6))
     return made + ([_rejected(stats)] if stats["rejected"] else [])
 
 

@@ -130,7 +130,8 @@ def _quantiles(values: Counter[float]) -> dict[str, float]:
 
 def table(found: Mapping[str, Any] | None) -> tuple[Sequence[str], list[tuple[str, ...]]]:
     """A head and a row for each check, as text. None, of an older corpus, has no rows."""
-    return HEAD, [_row(name, about) for name, about in (found or {}).items()]
+    found = found or {}
+    return HEAD, [_row(check, found[check.name]) for check in CHECKS if check.name in found]
 
 
 def markdown(found: Mapping[str, Any] | None) -> str:
@@ -142,14 +143,22 @@ def markdown(found: Mapping[str, Any] | None) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _row(name: str, about: Mapping[str, Any]) -> tuple[str, ...]:
+def _row(check: Check, about: Mapping[str, Any]) -> tuple[str, ...]:
     if about["status"] != "run":
-        return (name, f"{about['status']}: {about.get('why', '')}".rstrip(": "), "", "", "", "")
+        return (
+            check.name,
+            f"{about['status']}: {about.get('why', '')}".rstrip(": "),
+            "",
+            "",
+            "",
+            "",
+        )
     figures = [f"{n.replace('_', ' ')} {v:.1%}" for n, v in about.get("totals", {}).items()]
     figures += [
         f"{n.replace('_', ' ')} {' / '.join(f'{q[p]:g}' for p in QUANTILES)}"
-        for n, q in about["figures"].items()
+        for n in check.shown
+        if (q := about["figures"].get(n))
     ]
     passed = "-" if about["passed"] is None else f"{about['passed']:.1%}"
     counts = (f"{about['measured']:,} of {about['samples']:,}", passed, f"{about['rejected']:,}")
-    return (name, "run", *counts, "; ".join(figures))
+    return (check.name, "run", *counts, "; ".join(figures))

@@ -102,6 +102,7 @@ class Check:
     settings: Callable[[ChecksConfig], Any]
     run: Callable[[Sequence[Sample], Any, Models], list[Finding]]
     exact: bool = True
+    shown: tuple[str, ...] = ()  # its main figures; dataset.json has all
     draw: str = ""  # the name of its draw, where that is not its own
     share: Callable[[ChecksConfig], float] = lambda checks: 1.0
     require: Callable[[Any], None] = lambda settings: None

@@ -80,4 +80,5 @@ CHECK = Check(
     fix="lower the gain of the recording or the voice, or raise `checks.clipping`",
     settings=lambda checks: checks.clipping,
     run=_run,
+    shown=("user_share", "assistant_share"),
 )

@@ -61,4 +61,5 @@ CHECK = Check(
     fix="set the gain of that speaker, or widen `checks.level.dbfs`",
     settings=lambda checks: checks.level,
     run=_run,
+    shown=("user_dbfs", "assistant_dbfs"),
 )

@@ -70,4 +70,5 @@ CHECK = Check(
     fix="speak it again or drop the record, or widen `checks.rate`",
     settings=lambda checks: checks.rate,
     run=_run,
+    shown=("user_characters_per_s", "assistant_characters_per_s"),
 )

@@ -131,4 +131,5 @@ CHECK = Check(
     fix="trim the speech or mend its word times, or widen `checks.silence`",
     settings=lambda checks: checks.silence,
     run=_run,
+    shown=("user_edge_s", "assistant_edge_s"),
 )

@@ -140,6 +140,7 @@ CHECK = Check(
     settings=_settings,
     share=lambda checks: checks.speaker.share if checks.speaker else 0.0,
     run=_run,
+    shown=("assistant_min", "user_assistant"),
     require=_require,
     exact=False,
 )

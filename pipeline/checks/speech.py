@@ -64,6 +64,7 @@ CHECK = Check(
     settings=_settings,
     share=lambda checks: checks.vad_share,
     run=_run,
+    shown=("listen", "speak"),
     require=_require,
     exact=False,
     draw="vad",

@@ -115,5 +115,6 @@ CHECK = Check(
     run=_run,
     require=require,
     exact=False,
+    shown=("user_wer", "assistant_wer"),
     ratios=_ratios(),
 )
