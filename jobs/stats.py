@@ -15,6 +15,7 @@ from rich.table import Table
 
 from jobs.stats_tokens import rate_tables
 from jobs.tables import number, table
+from pipeline import check_report
 from pipeline.corpus_files import dataset
 from pipeline.retokenize_plan import KIND
 from pipeline.retokenize_rates import token_rates
@@ -51,6 +52,8 @@ def _show(text: str, made: Sequence[Table], as_json: bool) -> int:
 def tables(stats: dict[str, Any]) -> list[Table]:
     """Everything, as tables; corpus text is escaped, or `[bold]` in it would be markup."""
     made = [_parts(stats), _times(stats), _shares(stats), _behaviours(stats)]
+    if stats.get("checks"):
+        made.append(table("Checks", *check_report.table(stats.get("checks")), left=6))
     return made + ([_rejected(stats)] if stats["rejected"] else [])
 
 

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline import check_report
+
 REASONS = 12
 BEHAVIOURS = {
     "act_on_instruction": "the robot holds still while it is told its task, then does it",
@@ -123,11 +125,11 @@ def statistics(stats: dict[str, Any]) -> str:
 
 
 def truth(stats: dict[str, Any]) -> str:
-    """What an ear that knows no text finds."""
-    vad = stats["vad"] or {}
+    """What the checks found, and how far a voice detector agrees with the Timelines."""
+    checks, vad = check_report.markdown(stats.get("checks")), stats["vad"] or {}
     if vad.get("status") != "run":
-        return ""
-    return (
+        return checks
+    return f"{checks}\n\n" + (
         f"A voice detector (silero-vad), run on {vad['samples']:,} of the samples, agrees with their "
         f"Timelines for {vad['listen']:.1%} of the time of `listen` and {vad['speak']:.1%} of `speak`."
     )

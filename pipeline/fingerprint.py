@@ -2,8 +2,8 @@
 
 The same fingerprint means the same bytes, so a run continues a folder only when it matches. Paths
 count as they are written in the config, never as absolute places. Left out, because no shard
-depends on them: `schema` and `codecs` (shards are schema-free), where speech is kept and where and
-on how many streams its engine runs.
+depends on them: `schema` and `codecs` (shards are schema-free), where speech and verdicts are kept, and
+where and on how many streams its engine runs.
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ def resolved(config: Config) -> dict[str, Any]:
     data.pop("codecs")
     for name in PLACES:
         data["speech"].pop(name)
+    data["checks"].pop("verdicts")
     return data
 
 

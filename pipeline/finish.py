@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline import check_report
 from pipeline.card import write_cards
 from pipeline.commit import Commit, read_commit
 from pipeline.fingerprint import PLACES
@@ -91,6 +92,7 @@ def _summary(
     settings = config.model_dump(mode="json", by_alias=True)
     for name in PLACES:  # paths of this machine, and an environment may hold keys
         settings["speech"].pop(name)
+    settings["checks"].pop("verdicts")
     return {
         "format": DATASET_FORMAT,
         "timeline_version": TIMELINE_VERSION,
@@ -109,23 +111,9 @@ def _summary(
             "unused": plan.unused,
         },
         "quarantined_by_stage": dict(sorted(rejected.items())),
-        "vad": _vad(store),
+        **check_report.summary(store, config),
         "unexpected": sum(c.unexpected for c in commits),
     }
-
-
-def _vad(store: Store) -> dict[str, Any]:
-    """How far silero-vad and the Timelines agree, by time, over the samples drawn for it."""
-    names = store.list("checks")
-    rows = [json.loads(line) for name in names for line in store.read_bytes(name).splitlines()]
-    if not rows:
-        return {"status": "not_run"}
-    total_s = math.fsum(row["duration_s"] for row in rows)
-    mean = {
-        channel: round(math.fsum(r[channel] * r["duration_s"] for r in rows) / total_s, 4)
-        for channel in ("listen", "speak")
-    }
-    return {"status": "run", "samples": len(rows), **mean}
 
 
 def _places(table: pa.Table) -> dict[str, dict[str, Any]]:

@@ -22,13 +22,13 @@ from schemas.timeline import Hear, Piece, Say, Timeline
 class Packed:
     """A sample ready for its tar: members by extension, and the index row without its place.
 
-    `report` is what a measuring check found; it stands beside the shards, never in them.
+    `reports` are the rows of the checks; they stand beside the shards, never in them.
     """
 
     key: str
     members: dict[str, bytes]
     row: dict[str, Any]
-    report: dict[str, Any] | None = None
+    reports: tuple[dict[str, Any], ...] = ()
 
 
 def pack(sample: Sample) -> Packed:

@@ -17,9 +17,10 @@ from pathlib import Path
 from generators.align import open_aligner
 from generators.scene.voices import check_voices
 from generators.speech import Speech, SpeechBackend, Spoken, open_speech
-from pipeline import acoustics, align, vad
+from pipeline import acoustics, align
 from pipeline.artefacts import artefacts
 from pipeline.check import check
+from pipeline.checks.stage import run_checks
 from pipeline.pack import Packed, pack
 from pipeline.recorded import heard, tracks_of
 from pipeline.store import Store
@@ -136,37 +137,22 @@ def _annotate(work: Work, config: Config) -> Work:
 
 
 def _check(works: list[Work], config: Config, services: Services) -> list[Work]:
-    kept = _CHECK.run(works, config, services)
-    if not config.checks.vad:  # unset is decided by the driver: pipeline.check.settled
-        return kept
-    return [_measured(w, services) if vad.drawn(config, w.record.key) else w for w in kept]
+    """First what the shards promise, then what was asked to be measured."""
+    return run_checks(_SOUND.run(works, config, services), config, services)
 
 
-def _check_one(work: Work, config: Config) -> Work:
+def _sound(work: Work, config: Config) -> Work:
     assert work.sample is not None
     check(work.sample)
     return work
 
 
-_CHECK = each("check", _check_one)
-
-
-def _measured(work: Work, services: Services) -> Work:
-    """The work with the VAD's report. A failing VAD stops the run: it may reject nothing."""
-    if work.sample is None:
-        return work
-    try:
-        return replace(work, report=services.vad().report(work.sample))
-    except Exception as error:
-        what = f"the VAD check failed: {type(error).__name__}: {error}"
-        raise StrettoError(
-            what, work.record.key, "mend it or set `checks: {vad: false}`"
-        ) from error
+_SOUND = each("check", _sound)
 
 
 def _pack(work: Work, config: Config) -> Work:
     assert work.sample is not None
-    packed = replace(pack(work.sample), report=work.report)
+    packed = replace(pack(work.sample), reports=work.reports)
     # all samples of a subset have one member set (promise 6): column-inferring readers need it
     wanted = members_of(work.record) | acoustics.stem_members(work.record, config)
     odd = sorted(packed.members.keys() ^ wanted)

@@ -51,6 +51,7 @@ def corpus_stats(store: Store, at_most: int | None = None) -> dict[str, Any]:
         "human": human(),
         "rejected": rejections(quarantine(store)),
         "vad": about.get("vad"),
+        "checks": about.get("checks"),
     }
 
 
