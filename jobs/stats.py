@@ -16,11 +16,11 @@ from rich.table import Table
 from jobs.stats_tokens import rate_tables
 from jobs.tables import number, table
 from pipeline.corpus_files import dataset
+from pipeline.distribution import QUANTILES
 from pipeline.retokenize_plan import KIND
 from pipeline.retokenize_rates import token_rates
 from pipeline.stats import corpus_stats, to_json
 from pipeline.store import open_store
-from pipeline.tally import QUANTILES
 
 LOG_WIDTH = 110
 REASONS = 20
@@ -39,13 +39,18 @@ def _show(text: str, made: Sequence[Table], as_json: bool) -> int:
     if as_json:
         print(text)
         return 0
+    show(made)
+    return 0
+
+
+def show(made: Sequence[Table]) -> None:
+    """Print tables: as wide as the terminal, or LOG_WIDTH in a log."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=LOG_WIDTH)
     for shown in made:
         console.print(shown)
         console.print()
-    return 0
 
 
 def tables(stats: dict[str, Any]) -> list[Table]:

@@ -12,15 +12,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import yaml
 
 from pipeline.corpus_files import dataset, index_table, quarantine, rows, sample_json
+from pipeline.human import human
 from pipeline.store import Store
 from pipeline.tally import Tally, hours
 from schemas.draws import digest
@@ -52,12 +50,6 @@ def corpus_stats(store: Store, at_most: int | None = None) -> dict[str, Any]:
         "rejected": rejections(quarantine(store)),
         "vad": about.get("vad"),
     }
-
-
-@cache
-def human() -> dict[str, Any]:
-    """The numbers of people's telephone conversations, with their source."""
-    return yaml.safe_load(Path(__file__).with_name("human_turn_taking.yaml").read_text("utf-8"))
 
 
 def drawn(index: pa.Table, at_most: int | None) -> pa.Table:

@@ -7,45 +7,15 @@ milliseconds, so memory does not grow with the hours and the order of adding doe
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pipeline.distribution import Distribution
+from pipeline.human import SIDES
 from pipeline.turn_taking import TurnTaking, measure, total
 from schemas.timeline import Act, AgentEvent, Hear, Say, Timeline, Write
 
-QUANTILES = (5, 10, 25, 50, 75, 90, 95)
 TEXT_COUNTS = ("written_chars_planned", "written_chars", "said_chars_planned", "said_chars")
-
-
-class Distribution:
-    """Times counted to the millisecond: exact quantiles, flat memory, any order of adding."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[int] = Counter()
-
-    def add(self, values_s: Iterable[float]) -> None:
-        self.counts.update(round(v * 1000) for v in values_s)
-
-    def share(self, low_s: float, high_s: float) -> float | None:
-        """Share of the values in [low_s, high_s)."""
-        if not (n := self.counts.total()):
-            return None
-        low, high = low_s * 1000, high_s * 1000
-        return round(sum(c for ms, c in self.counts.items() if low <= ms < high) / n, 4)
-
-    def quantiles(self) -> dict[str, float] | None:
-        """The smallest value that at least p % of the values do not exceed, for each p."""
-        if not (n := self.counts.total()):
-            return None
-        result, seen, wanted = {}, 0, list(QUANTILES)
-        for ms in sorted(self.counts):
-            seen += self.counts[ms]
-            while wanted and seen * 100 >= wanted[0] * n:
-                result[f"p{wanted.pop(0)}"] = ms / 1000
-        return result
-
-    def result(self) -> dict[str, Any]:
-        return {"n": self.counts.total(), "s": self.quantiles()}
 
 
 class Tally:
@@ -76,11 +46,16 @@ class Tally:
         self._add_seconds(dialogue=t.duration_s, overlap=t.overlap_s, silent=t.silent_s)
         self.n["transitions"] += len(t.transitions)
         for who in ("user", "assistant"):
-            self._add_times(f"fto_{who}", (x.fto_s for x in t.transitions if x.to == who))
-        self._add_times("pause_user", t.user_pauses_s)
-        self._add_times("pause_assistant", t.assistant_pauses_s)
-        self._add_times("backchannel_user", t.user_backchannels_s)
-        self._add_times("backchannel_assistant", t.assistant_backchannels_s)
+            self._add_side(f"fto_{who}", [x.fto_s for x in t.transitions if x.to == who])
+        self._add_side("pause_user", t.user_pauses_s)
+        self._add_side("pause_assistant", t.assistant_pauses_s)
+        self._add_side("backchannel_user", t.user_backchannels_s)
+        self._add_side("backchannel_assistant", t.assistant_backchannels_s)
+
+    def _add_side(self, name: str, values_s: Sequence[float]) -> None:
+        """To the side's own distribution and to that of both sides together."""
+        self._add_times(name, values_s)
+        self._add_times(f"{name.partition('_')[0]}_both", values_s)
 
     def _add_words(self, timeline: Timeline, t: TurnTaking) -> None:
         hears = [e for e in timeline.world if isinstance(e, Hear)]
@@ -153,7 +128,7 @@ class Tally:
             "transitions_per_min": ratio(self.n["transitions"], whole_s / 60, 2),
             # by behaviour; below, by the human definition, which counts only those in overlap
             "said_backchannels_per_min": ratio(self.n["said_backchannels"], whole_s / 60, 2),
-            **{who: self._side(who, whole_s / 60) for who in ("user", "assistant")},
+            **{who: self._side(who, whole_s / 60) for who in SIDES},
             "silent_after_interruption_starts": self._of("stop_after_start").result(),
             "yields_after_plain_to_hear": self._of("stop_after_plain").result(),
         }
@@ -179,7 +154,7 @@ class Tally:
             "fto_gap_lt_200ms_share": fto.share(0.0, 0.2),
             "pause": self._of(f"pause_{who}").result(),
             "backchannel": backchannel.result(),
-            "backchannels_per_min": ratio(backchannel.counts.total(), minutes, 2),
+            "backchannels_per_min": ratio(backchannel.n, minutes, 2),
         }
 
 
