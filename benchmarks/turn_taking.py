@@ -31,7 +31,7 @@ from jobs.generate import run as generate
 from jobs.stats import show
 from jobs.tables import number, table
 from pipeline.distribution import QUANTILES
-from pipeline.human import distances, human
+from pipeline.human import human
 from pipeline.stages import STAGES, Work, open_services
 from pipeline.stats import corpus_stats
 from pipeline.store import open_store
@@ -126,7 +126,7 @@ Asked = tuple[str, float | None, float | None, float | None, float | None]
 
 def figures(stats: dict[str, Any]) -> list[Asked]:
     """(figure, the corpus's, people's, distance, the most asked for; None where none is)."""
-    taking, people, far = stats["turn_taking"], human(), distances(stats["turn_taking"])
+    taking, people, far = stats["turn_taking"], human(), stats["distance"]
     user, assistant, both = (taking[side] for side in ("user", "assistant", "both"))
     share, rate = people["fto_overlap_share"], people["backchannels_per_min"]
 

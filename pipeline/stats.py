@@ -20,7 +20,8 @@ import pyarrow.compute as pc
 from pipeline.corpus_files import dataset, index_table, quarantine, rows, sample_json
 from pipeline.human import human
 from pipeline.store import Store
-from pipeline.tally import Tally, hours
+from pipeline.sums import hours
+from pipeline.tally import Tally
 from schemas.draws import digest
 from schemas.timeline import Timeline
 

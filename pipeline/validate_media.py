@@ -13,8 +13,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from pipeline.index import INDEX_SINCE_1_2, index_row
 from pipeline.media import MemberMedia
-from pipeline.pack import index_row
 from pipeline.validate_timeline import Seen
 from schemas.timeline import ArrayTrack, AudioTrack, Hear, LookTrack, Piece, Say, Timeline
 
@@ -128,6 +128,8 @@ def _mute(name: str, pcm: NDArray[np.int16], events: list, rate_hz: int) -> Iter
 def row(seen: Seen) -> Iterator[str]:
     """The index row says of the sample what its Timeline says."""
     true = index_row(seen.timeline) | {"subset": seen.timeline.subset}
+    if seen.timeline.version in ("1.0", "1.1"):
+        true = {name: value for name, value in true.items() if name not in INDEX_SINCE_1_2}
     for name, value in true.items():
         if seen.row.get(name) != value:
             yield f"the index says {name}={seen.row.get(name)!r}, the Timeline {value!r}"
