@@ -40,13 +40,19 @@ WHY = {
 
 def tables(stats: dict[str, Any]) -> list[Table]:
     """Everything."""
-    made = [_parts(stats), _beside_people(stats), _rates(stats), _exchange(stats), _more(stats)]
-    made.append(_behaviours(stats))
+    made = [
+        _parts(stats),
+        beside_people(stats),
+        _rates(stats),
+        *exchange(stats),
+        _behaviours(stats),
+    ]
     return made + ([_rejected(stats)] if stats["rejected"] else [])
 
 
 def _parts(stats: dict[str, Any]) -> Table:
-    title = f"{stats['name']}: {stats['samples']:,} samples, {stats['hours']:.2f} hours"
+    longest = f", the longest {stats['longest_s']:.0f} s" if stats["longest_s"] else ""
+    title = f"{stats['name']}: {stats['samples']:,} samples, {stats['hours']:.2f} hours{longest}"
     rows = [
         (
             p["split"],
@@ -64,7 +70,7 @@ def _parts(stats: dict[str, Any]) -> Table:
     return table(title, PARTS, rows, left=3)
 
 
-def _beside_people(stats: dict[str, Any]) -> Table:
+def beside_people(stats: dict[str, Any]) -> Table:
     """Quantiles in seconds, the corpus's above people's, with the distance in ms."""
     taking, human, far = stats["turn_taking"], stats["human"], stats["distance"]
     rows: list[Sequence[str]] = []
@@ -127,6 +133,7 @@ def _taking_rates(stats: dict[str, Any]) -> list[Rate]:
         share("transfers in overlap, to the assistant", "assistant", "fto_overlap_share", overlap),
         share("transfers within 0.2 s, to the user", "user", "fto_gap_lt_200ms_share", quick),
         share("  to the assistant", "assistant", "fto_gap_lt_200ms_share", quick),
+        ("barge-ins a minute", stats["exchange"]["barge_ins_per_min"], 2, None, None),
         ("overlaps a minute", taking["overlaps_per_min"], 1, None, None),
         ("backchannels a minute, both sides", both["backchannels_per_min"], 2,
          human["backchannels_per_min"], far["backchannels_both_per_min"]),
@@ -166,7 +173,12 @@ def _part(text: dict[str, Any], name: str) -> float | None:
     return text[name] / planned if planned else None
 
 
-def _exchange(stats: dict[str, Any]) -> Table:
+def exchange(stats: dict[str, Any]) -> list[Table]:
+    """What passes between the two: when, and what the assistant does about the user."""
+    return [_latencies(stats), _answers(stats)]
+
+
+def _latencies(stats: dict[str, Any]) -> Table:
     """Latencies as the benchmarks name them, and lengths."""
     found, turns, text = stats["exchange"], stats["turns"], stats["text"]
     rows = [
@@ -186,7 +198,7 @@ def _exchange(stats: dict[str, Any]) -> Table:
     return table("Answers, stops and lengths", ("seconds", "n", *PERCENTS), rows, left=1)
 
 
-def _more(stats: dict[str, Any]) -> Table:
+def _answers(stats: dict[str, Any]) -> Table:
     """What speech and sounds into the assistant's speech did, and why it spoke early."""
     found = stats["exchange"]
     rows: list[Sequence[str]] = [
@@ -206,8 +218,10 @@ def _more(stats: dict[str, Any]) -> Table:
 
 
 def _behaviours(stats: dict[str, Any]) -> Table:
-    rows = [(name, f"{n:,}") for name, n in stats["behaviours"].items()]
-    return table("Behaviours", ("behaviour", "samples"), rows, left=1)
+    in_h = stats["behaviour_hours"]
+    rows = [(name, f"{n:,}", f"{in_h[name]:.3f}") for name, n in stats["behaviours"].items()]
+    rows += [(f"effect: {name}", f"{n:,}", "") for name, n in stats["effects"].items()]
+    return table("Behaviours", ("behaviour", "samples", "hours"), rows, left=1)
 
 
 def _rejected(stats: dict[str, Any]) -> Table:

@@ -16,7 +16,22 @@ REASONS = 12
 BEHAVIOURS = {
     "act_on_instruction": "the robot holds still while it is told its task, then does it",
     "backchannel": "the assistant says a word like mhm while the user goes on",
+    "background_speech": "somebody else speaks in the background, to nobody here",
     "barge_in": "the user begins to speak inside a reply",
+    "cough": "a cough or the like while the assistant speaks; it goes on",
+    "dead_air": "nobody speaks for some seconds",
+    "early_answer": "the assistant opens its answer before it knows that the user goes on",
+    "failed_barge_in": "the user begins to interrupt and gives up; the assistant goes on",
+    "false_start": "the user begins a sentence twice",
+    "filler": "the user says um or the like",
+    "hesitation": "the user stops in the middle of a sentence; the assistant waits",
+    "opener": "the assistant says a word like okay before its answer",
+    "partial_thoughts": "the assistant notes what it understands while the user still speaks",
+    "proactive": "the assistant makes a remark that nobody asked for",
+    "self_correction": "the user says another number or day first, and mends it",
+    "side_speech": "the user says something to somebody else",
+    "user_backchannel": "the user says a word like mhm while the assistant goes on",
+    "wait_for_more": "the assistant waits longer after a finished sentence",
     "speak_while_acting": "the assistant says what it does while it does it",
     "yield": "the assistant breaks a reply off because the user spoke into it",
 }
@@ -111,16 +126,19 @@ def rejected(stats: dict[str, Any]) -> str:
     return head + markdown(("status", "stage", "reason", "records"), rows) + more
 
 
-def limits(about: dict[str, Any], robot: bool) -> str:
+def limits(about: dict[str, Any], stats: dict[str, Any], robot: bool) -> str:
     lines = []
     if about.get("config", {}).get("speech", {}).get("backend") == "espeak":
         lines.append(
             "Speech is made by espeak-ng, a formant synthesizer: words and times are exact, the "
             "voices are not natural. Use it to prove a pipeline, not to ship a voice."
         )
-    lines.append("Dialogues come from text: hesitations and laughter that no one wrote are absent.")
+    lines.append(
+        "Dialogues come from text: hesitations and slips are put in by rule, laughter is absent."
+    )
     lines.append("Labels follow rules on what had been revealed; no person has checked them.")
-    lines.append("`listen` is clean speech: no room, no noise, no line.")
+    if not stats["effects"]:
+        lines.append("`listen` is clean speech: no room, no noise, no line.")
     if robot:
         lines.append("The robot idles while it is told its task; it never speaks of failure.")
     return "\n".join(f"- {line}" for line in lines)

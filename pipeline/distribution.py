@@ -41,13 +41,16 @@ class Distribution:
             return None
         return round(sum(value * count for value, count in self.counts.items()) / self.n / 1000, 6)
 
+    def within(self, low: float, high: float) -> Distribution:
+        """Only the values in [low, high)."""
+        part = Distribution()
+        below, above = low * 1000, high * 1000
+        part.counts.update({v: c for v, c in self.counts.items() if below <= v < above})
+        return part
+
     def share(self, low: float, high: float) -> float | None:
         """Share of the values in [low, high)."""
-        if not self.n:
-            return None
-        below, above = low * 1000, high * 1000
-        inside = sum(c for value, c in self.counts.items() if below <= value < above)
-        return round(inside / self.n, 4)
+        return round(self.within(low, high).n / self.n, 4) if self.n else None
 
     def quantiles(self) -> dict[str, float] | None:
         """p5 to p95, linear between the values around them; None where there are no values."""

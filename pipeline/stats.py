@@ -45,6 +45,7 @@ def corpus_stats(store: Store, at_most: int | None = None) -> dict[str, Any]:
         "samples": index.num_rows,
         "samples_read": taken.num_rows,
         "hours": hours([pc.sum(index["duration_s"]).as_py() or 0.0]),
+        "longest_s": pc.max(index["duration_s"]).as_py(),
         "parts": found,
         **tally.result(),
         "human": human(),

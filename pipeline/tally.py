@@ -10,7 +10,7 @@ from collections import Counter
 from typing import Any
 
 from pipeline.human import distances
-from pipeline.sums import Sums
+from pipeline.sums import Sums, hours
 from pipeline.tally_taking import (
     add_exchange,
     add_stops,
@@ -37,6 +37,7 @@ class Tally:
     def __init__(self) -> None:
         self.behaviours: Counter[str] = Counter()
         self.sources: Counter[tuple[str, str]] = Counter()
+        self.effects: Counter[str] = Counter()
         self.sums = Sums()
 
     def add(self, timeline: Timeline) -> None:
@@ -44,6 +45,8 @@ class Tally:
         self.behaviours.update(timeline.behaviours)
         made = timeline.provenance
         self.sources[made.source, made.licence or ""] += 1
+        self.effects.update({effect.name for effect in made.acoustics})
+        self.sums.add_s(**{f"in_{name}": timeline.duration_s for name in timeline.behaviours})
         taking = measure(timeline)
         add_text(self.sums, timeline, taking)
         add_actions(self.sums, timeline, taking)
@@ -62,6 +65,10 @@ class Tally:
                 for (source, licence), n in sources
             ],
             "behaviours": {name: self.behaviours[name] for name in sorted(self.behaviours)},
+            "behaviour_hours": {
+                name: hours([self.sums.seconds(f"in_{name}")]) for name in sorted(self.behaviours)
+            },
+            "effects": {name: self.effects[name] for name in sorted(self.effects)},
             "turn_taking": taking,
             "distance": distances(taking),
             "exchange": exchange_result(self.sums),

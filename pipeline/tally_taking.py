@@ -58,6 +58,8 @@ def _side(sums: Sums, who: str, minutes: float) -> dict[str, Any]:
     )
     return {
         "fto": fto.result() | {"histogram_200ms": fto.histogram()},
+        "fto_gap": fto.within(0.0, float("inf")).result(),
+        "fto_overlap": fto.within(float("-inf"), 0.0).result(),
         "fto_overlap_share": fto.share(float("-inf"), 0.0),
         "fto_gap_lt_200ms_share": fto.share(0.0, 0.2),
         "pause": pause.result() | {"histogram_200ms": pause.histogram()},
@@ -94,6 +96,7 @@ def exchange_result(sums: Sums) -> dict[str, Any]:
     """Latencies in seconds; `clamped` as Full-Duplex-Bench counts them, negative ones as 0."""
     into = sorted(name.removeprefix("into_") for name in sums.n if name.startswith("into_"))
     return {
+        "barge_ins_per_min": ratio(sums.n["asked_barge_in"], sums.seconds("dialogue") / 60, 2),
         "after_turn": _response(sums, "turn"),
         "after_barge_in": _response(sums, "barge_in"),
         "silent_after_interruption_starts": sums.of("stop_after_start").result(),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from generators.consistency import consistency_of
 from pipeline.sums import Sums, ratio
 from pipeline.text_timing import chars_by_cut, leads, turn_lengths, word_steps
 from pipeline.turn_taking import TurnTaking, heard_of_user, total
-from schemas.timeline import Act, Say, Timeline, Write
+from schemas.timeline import Act, Hear, Say, Timeline, WordTimes, Write
 
 TEXT_COUNTS = ("written_chars_planned", "written_chars", "said_chars_planned", "said_chars")
 SIDES = ("user", "assistant")
@@ -36,6 +36,9 @@ def add_text(sums: Sums, timeline: Timeline, taking: TurnTaking) -> None:
 def _add_words(sums: Sums, timeline: Timeline, taking: TurnTaking) -> None:
     sums.n["user_words"] += sum(len(e.words) for e in heard_of_user(timeline))
     sums.n["assistant_words"] += sum(len(e.words) for e in timeline.agent if isinstance(e, Say))
+    speech = [e for e in (*timeline.world, *timeline.agent) if isinstance(e, Hear | Say)]
+    for event in speech:
+        sums.n[f"words_{event.word_times}"] += len(event.words)
     sums.add_s(user_speech=total(taking.user), assistant_speech=total(taking.assistant))
     sums.add_s(sample=timeline.duration_s)
 
@@ -58,6 +61,8 @@ def text_result(sums: Sums) -> dict[str, Any]:
         "text_lead": sums.of("text_lead").result(),
         "word_lead": word_lead.result(),
         "said_before_written_share": ratio(sums.n["said_before_written"], word_lead.n),
+        # how well the word times are known, on which every figure of time rests
+        "word_times": {how: sums.n[f"words_{how}"] for how in get_args(WordTimes)},
         "said_words_per_s": ratio(sums.n["assistant_words"], sums.seconds("sample"), 3),
         "no_word_begins_80ms_share": ratio(sums.n["steps"] - sums.n["word_steps"], sums.n["steps"]),
     }
