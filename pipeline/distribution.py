@@ -65,12 +65,12 @@ class Distribution:
         low, high = _at(ordered, place), _at(ordered, min(place + 1, self.n - 1))
         return round((low * 100 + (high - low) * hundredths) / 100_000, 6)
 
-    def histogram(self) -> list[list[float | int]]:
-        """[start of the bin, n] of each bin of 0.2 s that holds a value, in order."""
+    def histogram(self) -> dict[str, int]:
+        """n by the start of the bin, of each bin of 0.2 s that holds a value, in order."""
         bins: Counter[int] = Counter()
         for value, count in self.counts.items():
             bins[value // BIN_MS] += count
-        return [[round(b * BIN_MS / 1000, 1), bins[b]] for b in sorted(bins)]
+        return {f"{b * BIN_MS / 1000:.1f}": bins[b] for b in sorted(bins)}
 
     def result(self) -> dict[str, Any]:
         """As JSON data."""

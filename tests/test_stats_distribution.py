@@ -71,7 +71,7 @@ def test_memory_is_that_of_the_distinct_milliseconds() -> None:
 def test_an_empty_distribution_has_no_numbers() -> None:
     nothing = Distribution()
     assert nothing.result() == {"n": 0, "mean": None, "s": None}
-    assert nothing.histogram() == [] and nothing.share(0.0, 1.0) is None
+    assert nothing.histogram() == {} and nothing.share(0.0, 1.0) is None
 
 
 def test_shares_and_means() -> None:
@@ -83,7 +83,7 @@ def test_shares_and_means() -> None:
 
 def test_bins_of_200_ms_take_their_lower_edge() -> None:
     found = of([-0.2, -0.001, 0.0, 0.199, 0.2, 1.45]).histogram()
-    assert found == [[-0.2, 2], [0.0, 2], [0.2, 1], [1.4, 1]]
+    assert found == {"-0.2": 2, "0.0": 2, "0.2": 1, "1.4": 1}
 
 
 # ---- distances -----------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def test_a_corpus_without_samples_has_no_numbers_and_no_error() -> None:
         "n": 0,
         "mean": None,
         "s": None,
-        "histogram_200ms": [],
+        "histogram_200ms": {},
     }
     assert found["consistency"]["mean"] is None
     json.dumps(found, allow_nan=False)
