@@ -37,6 +37,7 @@ from pipeline.stats import corpus_stats
 from pipeline.store import open_store
 from pipeline.tally import Tally
 from schemas.config import Config
+from schemas.errors import StrettoError
 from schemas.records import Dialogue
 from schemas.sample import Rejection
 
@@ -77,16 +78,20 @@ def inputs(limit: int | None) -> list[dict[str, Any]]:
             print(f"absent, so not measured: {source['path']}", file=sys.stderr)
             del found[name]
     return [
-        {"dialogues": {"name": name, **source, "limit": limit or LIMITS[name]}}
+        {"dialogues": {"name": name, **source, "limit": LIMITS[name] if limit is None else limit}}
         for name, source in found.items()
     ]
 
 
 def config_of(args: argparse.Namespace) -> Config:
-    """Default settings, and what `--set` and `--cache` say."""
+    """Default settings, and what the options change."""
     data = {"name": "turn-taking", "seed": args.seed, "sources": inputs(args.limit)}
-    settings = [*args.set, *([f"speech.cache={args.cache}"] if args.cache else [])]
-    return Config.from_mapping(with_settings(data, settings), "benchmarks.turn_taking")
+    return Config.from_mapping(with_settings(data, settings(args)), "benchmarks.turn_taking")
+
+
+def settings(args: argparse.Namespace) -> tuple[str, ...]:
+    """What `--set` and `--cache` say."""
+    return (*args.set, *([f"speech.cache={args.cache}"] if args.cache else []))
 
 
 def made(config: Config) -> Iterator[Work]:
@@ -197,13 +202,22 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 1 when a figure falls short."""
-    args, begin = options(arguments), time.perf_counter()
+    """Exit code 1 when a figure falls short, 2 for what can't be measured."""
+    try:
+        return run(options(arguments))
+    except StrettoError as error:
+        print(f"benchmarks.turn_taking: {error}", file=sys.stderr)
+        return 2
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print."""
+    begin = time.perf_counter()
     if args.out:
         config = Path(f"{args.out}.yaml")
         config.write_text(yaml.safe_dump({"name": "turn-taking", "seed": args.seed,
                                           "sources": inputs(args.limit)}))  # fmt: skip
-        code = generate(str(config), args.out, "local", None, None, tuple(args.set))
+        code = generate(str(config), args.out, "local", None, None, settings(args))
         if code:
             return code
     place = args.corpus or args.out

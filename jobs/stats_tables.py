@@ -40,13 +40,9 @@ WHY = {
 
 def tables(stats: dict[str, Any]) -> list[Table]:
     """Everything."""
-    made = [
-        _parts(stats),
-        beside_people(stats),
-        _rates(stats),
-        *exchange(stats),
-        _behaviours(stats),
-    ]
+    made = [_parts(stats), beside_people(stats)]
+    made += [_subsets(stats)] if len(stats["subsets"]) > 1 else []
+    made += [_rates(stats), *exchange(stats), _behaviours(stats)]
     return made + ([_rejected(stats)] if stats["rejected"] else [])
 
 
@@ -215,6 +211,19 @@ def _answers(stats: dict[str, Any]) -> Table:
         rows.append((f"{name} that ask, share answered", f"{asked:,}", number(share, 3)))
     names = ("the assistant", "n", "stopped, or share")
     return table("What the assistant does about the user", names, rows, left=1)
+
+
+def _subsets(stats: dict[str, Any]) -> Table:
+    """How far each subset is from people, where several have dialogues."""
+    names = ("fto_user_ms", "fto_assistant_ms", "fto_overlap_share_user_points", "pause_both_ms",
+             "backchannels_both_per_min")  # fmt: skip
+    rows = [
+        (subset, *(number(found["distance"][name], 1) for name in names))
+        for subset, found in stats["subsets"].items()
+    ]
+    head = ("from people", "to the user ms", "to the assistant ms", "overlap, points", "pauses ms",
+            "backchannels a minute")  # fmt: skip
+    return table("Each subset beside people", head, rows, left=1)
 
 
 def _behaviours(stats: dict[str, Any]) -> Table:

@@ -109,7 +109,7 @@ def card(
         "truth": card_text.truth(stats),
         "sources": card_text.sources(stats),
         "rejected": card_text.rejected(stats),
-        "limits": card_text.limits(about, stats, robot),
+        "limits": card_text.limits(about, robot),
     }
     body = re.sub(r"\{\{(\w+)\}\}", lambda m: parts[m[1]], TEMPLATE.read_text("utf-8"))
     return f"---\n{front}---\n\n{body}"

@@ -126,7 +126,7 @@ def rejected(stats: dict[str, Any]) -> str:
     return head + markdown(("status", "stage", "reason", "records"), rows) + more
 
 
-def limits(about: dict[str, Any], stats: dict[str, Any], robot: bool) -> str:
+def limits(about: dict[str, Any], robot: bool) -> str:
     lines = []
     if about.get("config", {}).get("speech", {}).get("backend") == "espeak":
         lines.append(
@@ -137,8 +137,7 @@ def limits(about: dict[str, Any], stats: dict[str, Any], robot: bool) -> str:
         "Dialogues come from text: hesitations and slips are put in by rule, laughter is absent."
     )
     lines.append("Labels follow rules on what had been revealed; no person has checked them.")
-    if not stats["effects"]:
-        lines.append("`listen` is clean speech: no room, no noise, no line.")
+    lines.append("`listen` is clean speech: no room, no noise, no line.")
     if robot:
         lines.append("The robot idles while it is told its task; it never speaks of failure.")
     return "\n".join(f"- {line}" for line in lines)

@@ -1,18 +1,17 @@
-"""`index.parquet`: its columns, and the row that says of a sample what trainers filter by.
+"""`index.parquet`: its columns, and what it says of how a sample takes turns.
 
-`index_row(timeline)` gives all but the place (split, subset, shard, bytes), which the shard's writer
-knows. `docs/statistics.md` defines the statistics; they are measured from the words' times.
+`statistics(timeline)` is what trainers filter by, measured from the words' times by the definitions
+of `pipeline.turn_taking`; `pipeline.pack.index_row` has the rest. See `docs/statistics.md`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.turn_taking import heard_of_user, measure
-from schemas.timeline import Piece, Say, Timeline
+from pipeline.turn_taking import measure
+from schemas.timeline import Say, Timeline
 
 INDEX = pa.schema(
     [
@@ -44,34 +43,10 @@ INDEX = pa.schema(
 INDEX_SINCE_1_2 = ("transitions", "overlap_s", "silent_s", "backchannels", "interruptions", "pair")
 
 
-def index_row(timeline: Timeline) -> dict[str, Any]:
-    """What `index.parquet` says of a sample. Speech counts what sounded: cut pieces end at the cut.
-
-    `turns` counts spoken turns (barge-ins too) of both sides; `user_speech_s` is the user's own, not
-    a bystander's. `docs/statistics.md` defines the rest, measured from the words' times.
-    """
-    heard = heard_of_user(timeline)
-    said = [e for e in timeline.agent if isinstance(e, Say)]
-    asked = sum(e.behaviour in ("turn", "barge_in") for e in heard)
-    steps = timeline.act.step_count if timeline.act else 0
-    return {
-        "key": timeline.key,
-        "group": timeline.group,
-        "language": timeline.language,
-        "duration_s": timeline.duration_s,
-        "kind": "trajectory" if timeline.act else "dialogue",
-        "behaviours": list(timeline.behaviours),
-        "user_speech_s": _sounding_s((e.pieces, None) for e in heard),
-        "assistant_speech_s": _sounding_s((e.pieces, e.cut_s) for e in said),
-        "turns": asked + sum(e.takes_turn for e in said),
-        "step_count": steps,
-        **_statistics(timeline, said),
-    }
-
-
-def _statistics(timeline: Timeline, said: list[Say]) -> dict[str, Any]:
-    """What a trainer filters by (since 1.2). `backchannels` by the human definition, both sides'."""
+def statistics(timeline: Timeline) -> dict[str, Any]:
+    """The columns since 1.2. `backchannels` are both sides'; `interruptions` made it stop."""
     taking = measure(timeline)
+    said = [e for e in timeline.agent if isinstance(e, Say)]
     return {
         "transitions": len(taking.transitions),
         "overlap_s": round(taking.overlap_s, 6),
@@ -80,12 +55,3 @@ def _statistics(timeline: Timeline, said: list[Say]) -> dict[str, Any]:
         "interruptions": len({e.cut_by.event for e in said if e.cut_by is not None}),
         "pair": timeline.pair,
     }
-
-
-def _sounding_s(events: Iterable[tuple[tuple[Piece, ...], float | None]]) -> float:
-    total = 0.0
-    for pieces, cut_s in events:
-        for piece in pieces:
-            end_s = piece.end_s if cut_s is None else min(piece.end_s, cut_s)
-            total += max(0.0, end_s - piece.start_s)
-    return round(total, 6)

@@ -35,10 +35,12 @@ def corpus_stats(store: Store, at_most: int | None = None) -> dict[str, Any]:
     Of a larger corpus only `at_most` Timelines are read, drawn by the hash of their keys.
     """
     index, about = index_table(store), dataset(store)
-    tally = Tally()
+    tally, subsets = Tally(), dict[str, Tally]()
     taken = drawn(index, at_most)
     for timeline in timelines(store, taken):
-        tally.add(timeline)
+        subsets.setdefault(timeline.subset, Tally()).add(timeline)
+    for part in subsets.values():
+        tally.merge(part)
     found = parts(index)
     return {
         "name": about.get("name", ""),
@@ -48,9 +50,21 @@ def corpus_stats(store: Store, at_most: int | None = None) -> dict[str, Any]:
         "longest_s": pc.max(index["duration_s"]).as_py(),
         "parts": found,
         **tally.result(),
+        "subsets": talk(subsets),
         "human": human(),
         "rejected": rejections(quarantine(store)),
         "vad": about.get("vad"),
+    }
+
+
+def talk(subsets: dict[str, Tally]) -> dict[str, Any]:
+    """Turn-taking of each subset that has any: recordings are people, and no merit of ours."""
+    results = {name: subsets[name].result() for name in sorted(subsets)}
+    kept = ("turn_taking", "distance", "exchange")
+    return {
+        name: {part: result[part] for part in kept}
+        for name, result in results.items()
+        if result["turn_taking"]["dialogue_hours"]
     }
 
 

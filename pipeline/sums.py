@@ -29,6 +29,13 @@ class Sums:
         """Values, to the distribution of this name."""
         self._spread.setdefault(name, Distribution()).add(values)
 
+    def merge(self, other: Sums) -> None:
+        """Add all that `other` has."""
+        self.n.update(other.n)
+        self._micros.update(other._micros)
+        for name, spread in other._spread.items():
+            self._spread.setdefault(name, Distribution()).counts.update(spread.counts)
+
     def seconds(self, name: str) -> float:
         """The sum of the seconds of this name."""
         return self._micros[name] / 1_000_000

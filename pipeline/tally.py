@@ -55,6 +55,13 @@ class Tally:
             add_taking(self.sums, timeline, taking)
             add_exchange(self.sums, timeline, taking)
 
+    def merge(self, other: Tally) -> None:
+        """Count all that `other` counted."""
+        self.behaviours.update(other.behaviours)
+        self.sources.update(other.sources)
+        self.effects.update(other.effects)
+        self.sums.merge(other.sums)
+
     def result(self) -> dict[str, Any]:
         """Everything as JSON data, in a fixed order."""
         sources = sorted(self.sources.items())

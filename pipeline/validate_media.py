@@ -13,8 +13,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from pipeline.index import INDEX_SINCE_1_2, index_row
+from pipeline.index import INDEX_SINCE_1_2
 from pipeline.media import MemberMedia
+from pipeline.pack import index_row
 from pipeline.validate_timeline import Seen
 from schemas.timeline import ArrayTrack, AudioTrack, Hear, LookTrack, Piece, Say, Timeline
 

@@ -18,10 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.stats import run
+from jobs.stats_tables import tables
 from pipeline.card import card, front_matter, hub_licence, write_cards
 from pipeline.corpus_files import dataset
 from pipeline.human import human
-from pipeline.stats import corpus_stats, drawn
+from pipeline.stats import corpus_stats, drawn, talk
 from pipeline.store import open_store
 from pipeline.tally import Tally
 from pipeline.text_timing import chars_by_cut
@@ -162,6 +163,27 @@ def test_statistics_agree_with_the_index(corpus: Path) -> None:
     for name, n in found["behaviours"].items():
         assert n == sum(name in r["behaviours"] for r in rows)
     assert human()["fto_s"]["p50"] == 0.131
+
+
+def test_subsets_with_talk_have_their_own_turn_taking() -> None:
+    subsets = {name: Tally() for name in ("recording", "dialogue", "arm")}
+    subsets["arm"].add(robot())
+    subsets["dialogue"].add(dialogue())
+    for _ in range(2):
+        subsets["recording"].add(dialogue())
+    found = talk(subsets)
+    assert list(found) == ["dialogue", "recording"]
+    assert found["recording"]["turn_taking"]["user"]["fto"]["n"] == 2
+    assert found["dialogue"]["turn_taking"]["user"]["fto"]["n"] == 1
+
+
+def test_several_subsets_stand_beside_people_each(corpus: Path) -> None:
+    stats = corpus_stats(open_store(str(corpus)))
+    assert list(stats["subsets"]) == ["dialogue"]
+    titles = [str(shown.title) for shown in tables(stats)]
+    assert "Each subset beside people" not in titles
+    stats["subsets"] |= {"recording": stats["subsets"]["dialogue"]}
+    assert "Each subset beside people" in [str(shown.title) for shown in tables(stats)]
 
 
 def test_json_is_json_and_the_same_each_time(

@@ -161,6 +161,11 @@ def test_the_order_of_samples_changes_no_digit() -> None:
     for timeline in reversed(samples):
         back.add(timeline)
     assert json.dumps(forth.result()) == json.dumps(back.result())
+    whole, parts = Tally(), [Tally() for _ in samples]
+    for part, timeline in zip(parts, samples, strict=True):
+        part.add(timeline)
+        whole.merge(part)
+    assert json.dumps(whole.result()) == json.dumps(forth.result())
 
 
 def test_seconds_are_summed_exactly() -> None:

@@ -13,7 +13,8 @@ from hand_made import heard, rests_on, said, timeline
 
 from benchmarks.turn_taking import main as benchmark
 from pipeline.corpus_files import index_table, sample_json
-from pipeline.index import INDEX, INDEX_SINCE_1_2, index_row
+from pipeline.index import INDEX, INDEX_SINCE_1_2
+from pipeline.pack import index_row
 from pipeline.stats import corpus_stats
 from pipeline.store import open_store
 from pipeline.turn_taking import measure
