@@ -18,6 +18,7 @@ from pipeline import check_report
 from pipeline.card import write_cards
 from pipeline.commit import Commit, read_commit
 from pipeline.fingerprint import PLACES
+from pipeline.index import INDEX
 from pipeline.plan import SOURCE_QUARANTINE, Plan
 from pipeline.store import Store
 from schemas.config import Config
@@ -26,25 +27,6 @@ from schemas.sample import Rejection
 from schemas.timeline import TIMELINE_VERSION
 
 DATASET_FORMAT = 1
-INDEX = pa.schema(
-    [
-        pa.field("key", pa.string(), nullable=False),
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("subset", pa.string(), nullable=False),
-        pa.field("group", pa.string()),
-        pa.field("language", pa.string()),
-        pa.field("shard", pa.string(), nullable=False),
-        pa.field("start_byte", pa.int64(), nullable=False),
-        pa.field("end_byte", pa.int64(), nullable=False),
-        pa.field("duration_s", pa.float64()),
-        pa.field("kind", pa.string()),
-        pa.field("behaviours", pa.list_(pa.string())),
-        pa.field("user_speech_s", pa.float64()),
-        pa.field("assistant_speech_s", pa.float64()),
-        pa.field("turns", pa.int32()),
-        pa.field("step_count", pa.int64()),
-    ]
-)
 
 
 def finish(store: Store, config: Config, plan: Plan) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.index import statistics
+from pipeline.turn_taking import heard_of_user
 from schemas.sample import Sample
-from schemas.timeline import Hear, Piece, Say, Timeline
+from schemas.timeline import Piece, Say, Timeline
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,10 @@ def npy(array: NDArray[np.float32]) -> bytes:
 def index_row(timeline: Timeline) -> dict[str, Any]:
     """What `index.parquet` says of a sample. Speech counts what sounded: cut pieces end at the cut.
 
-    `turns` counts spoken turns (barge-ins too) of both sides, and remarks,
-    not backchannels, openers or what is said to others.
+    `turns` counts spoken turns (barge-ins and remarks too) of both sides, not backchannels, openers
+    or what is said to others; `user_speech_s` is the user's own, not a bystander's.
     """
-    heard = [e for e in timeline.world if isinstance(e, Hear)]
+    heard = heard_of_user(timeline)
     said = [e for e in timeline.agent if isinstance(e, Say)]
     behaviours = [*(e.behaviour for e in heard), *(e.behaviour for e in said)]
     steps = timeline.act.step_count if timeline.act else 0
@@ -86,6 +88,7 @@ def index_row(timeline: Timeline) -> dict[str, Any]:
         "assistant_speech_s": _sounding_s((e.pieces, e.cut_s) for e in said),
         "turns": sum(b in ("turn", "barge_in", "proactive") for b in behaviours),
         "step_count": steps,
+        **statistics(timeline),
     }
 
 

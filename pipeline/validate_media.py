@@ -13,6 +13,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from pipeline.index import INDEX_SINCE_1_2
 from pipeline.media import MemberMedia
 from pipeline.pack import index_row, kind_of
 from pipeline.validate_timeline import Seen
@@ -145,6 +146,8 @@ def stems(seen: Seen) -> Iterator[str]:
 def row(seen: Seen) -> Iterator[str]:
     """The index row says of the sample what its Timeline says."""
     true = index_row(seen.timeline) | {"subset": seen.timeline.subset}
+    if seen.timeline.version in ("1.0", "1.1"):
+        true = {name: value for name, value in true.items() if name not in INDEX_SINCE_1_2}
     for name, value in true.items():
         if seen.row.get(name) != value:
             yield f"the index says {name}={seen.row.get(name)!r}, the Timeline {value!r}"
