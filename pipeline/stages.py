@@ -14,11 +14,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from generators.speech import Speech, Spoken, open_backend
-from pipeline import vad
+from generators.align import open_aligner
+from generators.scene.voices import check_voices
+from generators.speech import Speech, SpeechBackend, Spoken, open_speech
+from pipeline import acoustics, align
+from pipeline.artefacts import artefacts
 from pipeline.check import check
+from pipeline.checks.stage import run_checks
 from pipeline.pack import Packed, pack
 from pipeline.recorded import heard, tracks_of
+from pipeline.store import Store
 from pipeline.work import (
     UNEXPECTED,
     Services,
@@ -50,12 +55,21 @@ __all__ = [
 ]
 
 
-def open_services(config: Config) -> Services:
-    """The speech backend with its cache. StrettoError when it can't run here."""
-    cache = Path(config.speech.cache).expanduser() if config.speech.cache else None
-    speech = open_backend(config.speech.backend, config.speech.sample_rate_hz, cache)
+def open_services(
+    config: Config, store: Store | None = None, pool: SpeechBackend | None = None
+) -> Services:
+    """The speech backend with its cache. StrettoError when it can't run here.
+
+    `store` is the corpus's: an engine that is not pure keeps its utterances there, for a resumed
+    run or a second worker. `pool` is an engine that runs elsewhere (`pipeline.ray_speech`).
+    """
+    check_voices(config)
+    speech = open_speech(config.speech, artefacts(config, store), pool)
     speech.check()
-    return Services(speech)
+    cache = Path(config.speech.cache).expanduser() if config.speech.cache else None
+    aligner = open_aligner(config.align, cache / "aligned" if cache else None)
+    aligner.check()
+    return Services(speech, aligner)
 
 
 def make_shard(
@@ -123,39 +137,25 @@ def _annotate(work: Work, config: Config) -> Work:
 
 
 def _check(works: list[Work], config: Config, services: Services) -> list[Work]:
-    kept = _CHECK.run(works, config, services)
-    if not config.checks.vad:  # unset is decided by the driver: pipeline.check.settled
-        return kept
-    return [_measured(w, services) if vad.drawn(config, w.record.key) else w for w in kept]
+    """First what the shards promise, then what was asked to be measured."""
+    return run_checks(_SOUND.run(works, config, services), config, services)
 
 
-def _check_one(work: Work, config: Config) -> Work:
+def _sound(work: Work, config: Config) -> Work:
     assert work.sample is not None
     check(work.sample)
     return work
 
 
-_CHECK = each("check", _check_one)
-
-
-def _measured(work: Work, services: Services) -> Work:
-    """The work with the VAD's report. A failing VAD stops the run: it may reject nothing."""
-    if work.sample is None:
-        return work
-    try:
-        return replace(work, report=services.vad().report(work.sample))
-    except Exception as error:
-        what = f"the VAD check failed: {type(error).__name__}: {error}"
-        raise StrettoError(
-            what, work.record.key, "mend it or set `checks: {vad: false}`"
-        ) from error
+_SOUND = each("check", _sound)
 
 
 def _pack(work: Work, config: Config) -> Work:
     assert work.sample is not None
-    packed = replace(pack(work.sample), report=work.report)
+    packed = replace(pack(work.sample), reports=work.reports)
     # all samples of a subset have one member set (promise 6): column-inferring readers need it
-    odd = sorted(packed.members.keys() ^ members_of(work.record))
+    wanted = members_of(work.record) | acoustics.stem_members(work.record, config)
+    odd = sorted(packed.members.keys() ^ wanted)
     if odd:
         raise StrettoError(f"members that its subset has not, or has: {', '.join(odd)}")
     return replace(work, packed=packed, sample=None)
@@ -173,7 +173,9 @@ def members_of(record: InputRecord) -> set[str]:
 STAGES = (
     each("plan", _plan),
     Stage("speak", _speak),
+    align.STAGE,
     each("render", _render),
+    each("acoustics", acoustics.step),
     each("annotate", _annotate),
     Stage("check", _check),
     each("pack", _pack),

@@ -13,6 +13,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from pipeline.index import INDEX_SINCE_1_2
 from pipeline.media import MemberMedia
 from pipeline.pack import index_row, kind_of
 from pipeline.validate_timeline import Seen
@@ -31,6 +32,8 @@ def members(seen: Seen) -> Iterator[str]:
         return
     yield from _audio("listen", seen.members["listen.flac"], seen.timeline.listen)
     yield from _audio("speak", seen.members["speak.flac"], seen.timeline.speak)
+    for name in seen.timeline.stems:
+        yield from _audio(f"stem.{name}", seen.members[f"stem.{name}.flac"], seen.timeline.listen)
     for track in seen.timeline.look:
         yield from _video(track, seen.members[f"look.{track.camera}.mp4"])
     for name, array in (("act", seen.timeline.act), ("state", seen.timeline.state)):
@@ -42,6 +45,7 @@ def expected_members(timeline: Timeline) -> set[str]:
     """The members a Timeline's tracks ask for."""
     names = {"json", "listen.flac", "speak.flac"}
     names |= {f"look.{track.camera}.mp4" for track in timeline.look}
+    names |= {f"stem.{name}.flac" for name in timeline.stems}
     names |= {"act.npy"} if timeline.act else set()
     return names | ({"state.npy"} if timeline.state else set())
 
@@ -129,9 +133,21 @@ def _mute(name: str, pcm: NDArray[np.int16], events: list, rate_hz: int) -> Iter
                 yield f"{name} is silent from {piece.start_s} s, where {event.id} is said"
 
 
+def stems(seen: Seen) -> Iterator[str]:
+    """Without effects the kept stems sum to `listen`; with effects see `pipeline.acoustics.replay`."""
+    if not seen.timeline.stems or seen.timeline.provenance.acoustics:
+        return
+    media = MemberMedia(seen.members, seen.where)
+    total = sum(media.stem(name).astype(np.int32) for name in seen.timeline.stems)
+    if not np.array_equal(np.clip(total, -32768, 32767), media.listen()):
+        yield "the stems do not sum to listen, and no effect is told of"
+
+
 def row(seen: Seen) -> Iterator[str]:
     """The index row says of the sample what its Timeline says."""
     true = index_row(seen.timeline) | {"subset": seen.timeline.subset}
+    if seen.timeline.version in ("1.0", "1.1"):
+        true = {name: value for name, value in true.items() if name not in INDEX_SINCE_1_2}
     for name, value in true.items():
         if seen.row.get(name) != value:
             yield f"the index says {name}={seen.row.get(name)!r}, the Timeline {value!r}"

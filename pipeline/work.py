@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from generators.align import Aligner
 from generators.sources import RecordedAudio
-from generators.speech import Speech, SpeechBackend, SpeechRequest
+from generators.speech import Speech, SpeechRequest
+from generators.speech.cache import CachedBackend
 from pipeline.pack import Packed
-from pipeline.vad import Vad
 from schemas.config import Config
 from schemas.errors import MachineError, StrettoError
 from schemas.records import InputRecord
@@ -32,17 +33,20 @@ MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 class Services:
     """What stages call: opened once in each process that runs them."""
 
-    speech: SpeechBackend
-    _vad: Vad | None = None
+    speech: CachedBackend
+    aligner: Aligner
+    _models: dict[str, Any] = field(default_factory=dict)
 
-    def vad(self) -> Vad:
-        """silero-vad, loaded on first use: it brings torch with it."""
-        self._vad = self._vad or Vad()
-        return self._vad
+    def model(self, name: str, make: Callable[[], Any]) -> Any:
+        """A model that a check listens with, made on first use."""
+        if name not in self._models:
+            self._models[name] = make()
+        return self._models[name]
 
     def close(self) -> None:
         """End child processes."""
         self.speech.close()
+        self.aligner.close()
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Work:
     speech: Mapping[tuple[str, int], Speech] = field(default_factory=dict)
     audio: RecordedAudio | None = None
     sample: Sample | None = None
-    report: dict[str, Any] | None = None
+    reports: tuple[dict[str, Any], ...] = ()
     packed: Packed | None = None
     rejection: Rejection | None = None
 

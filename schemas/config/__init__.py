@@ -1,6 +1,7 @@
 """The config of a corpus, by section; `corpus.py` puts them together."""
 
 from schemas.config.acoustics import AcousticsConfig
+from schemas.config.align import AlignConfig
 from schemas.config.checks import ChecksConfig
 from schemas.config.corpus import (
     AnnotatorConfig,
@@ -22,6 +23,7 @@ from schemas.config.speech import SpeechConfig
 
 __all__ = [
     "AcousticsConfig",
+    "AlignConfig",
     "AnnotatorConfig",
     "ChecksConfig",
     "Clock",
