@@ -66,7 +66,8 @@ def npy(array: NDArray[np.float32]) -> bytes:
 def index_row(timeline: Timeline) -> dict[str, Any]:
     """What `index.parquet` says of a sample. Speech counts what sounded: cut pieces end at the cut.
 
-    `turns` counts spoken turns (barge-ins too) of both sides, not backchannels.
+    `turns` counts spoken turns (barge-ins too) of both sides, and remarks,
+    not backchannels, openers or what is said to others.
     """
     heard = [e for e in timeline.world if isinstance(e, Hear)]
     said = [e for e in timeline.agent if isinstance(e, Say)]
@@ -81,7 +82,7 @@ def index_row(timeline: Timeline) -> dict[str, Any]:
         "behaviours": list(timeline.behaviours),
         "user_speech_s": _sounding_s((e.pieces, None) for e in heard),
         "assistant_speech_s": _sounding_s((e.pieces, e.cut_s) for e in said),
-        "turns": sum(b != "backchannel" for b in behaviours),
+        "turns": sum(b in ("turn", "barge_in", "proactive") for b in behaviours),
         "step_count": steps,
     }
 

@@ -30,6 +30,7 @@ from schemas.sample import Rejection
 
 PLAN = "plan/plan.json"
 SOURCE_QUARANTINE = "quarantine/source.jsonl"
+ARTEFACTS = "artefacts/"
 RECORD: TypeAdapter[InputRecord] = TypeAdapter(InputRecord)
 
 
@@ -171,13 +172,14 @@ def _gather(config: Config, limit: int | None, spool: Path, rejections: Path) ->
 
 def _read_all(config: Config, limit: int | None) -> Iterator[Dialogue | Trajectory | Rejection]:
     """Every source in turn; `limit` counts good records, as a source's own `limit` does."""
+    from generators.scene.twins import with_twin
     from generators.sources import read_source, source_name
 
     for index, entry in enumerate(config.sources):
         taken = 0
         for item in read_source(entry, source_name(entry, index)):
             taken += not isinstance(item, Rejection)
-            yield item
+            yield from with_twin(item, config) if isinstance(item, Dialogue) else [item]
             if taken == limit:
                 break
 
@@ -201,8 +203,11 @@ def _unique(
 
 
 def _clear(store: Store) -> None:
-    """Remove what a run that was killed while planning left; never a committed corpus."""
-    names = store.list()
+    """Remove what a run that was killed while planning left; never a committed corpus.
+
+    Utterances stay: they are kept by content, and another plan may speak the same.
+    """
+    names = [name for name in store.list() if not name.startswith(ARTEFACTS)]
     foreign = [n for n in names if not n.startswith(("plan/", "quarantine/"))]
     if foreign:  # a README.md of somebody's would be replaced
         more = f" and {len(foreign) - 1} more" if foreign[1:] else ""

@@ -37,7 +37,8 @@ class Dialogue(Record):
 
     `key` is unique in the corpus and does not depend on the turns' text: draws are keyed by it, and
     two worlds of one record (another next user turn) must draw the same (promise 2). A clean twin
-    (`perturb` false) has a key of its own and draws under `draws_as`, the key of the perturbed one.
+    (`perturb` false) has a key of its own and draws under `draws_as`, the key of the perturbed one;
+    `pair` names the two.
     """
 
     kind: Literal["dialogue"] = "dialogue"
@@ -51,6 +52,7 @@ class Dialogue(Record):
     tags: tuple[str, ...] = ()
     perturb: bool = True
     draws_as: str | None = None
+    pair: str | None = None
     turns: tuple[Turn, ...]
 
     @property
