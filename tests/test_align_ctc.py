@@ -16,6 +16,7 @@ from generators.align.cache import CachedAligner
 from generators.align.ctc import CtcAligner, closed
 from generators.align.emissions import WINDOW_S, windows
 from generators.align.model import open_model
+from generators.speech.artefacts import FolderArtefacts
 from schemas.config import AlignConfig
 from schemas.errors import StrettoError
 
@@ -154,10 +155,10 @@ def test_a_word_ends_where_its_sound_does() -> None:
 
 def test_the_cache_is_write_once(aligner: CtcAligner, tmp_path: Path) -> None:
     items = [item("hello there", noise(1)), item("ok", noise(1, 2)), item("", noise(1))]
-    first = CachedAligner(aligner, tmp_path)
+    first = CachedAligner(aligner, FolderArtefacts(tmp_path))
     answers = first.align([*items, items[0]])
     assert first.aligned_count == 3 and answers[0] == answers[3]
-    again = CachedAligner(aligner, tmp_path)
+    again = CachedAligner(aligner, FolderArtefacts(tmp_path))
     assert again.align(items)[:2] == answers[:2] and again.aligned_count == 1  # the error alone
     # another text, language or rate is another key
     keys = {again.key(i) for i in (items[0], replace(items[0], text="hello"),
@@ -167,10 +168,12 @@ def test_the_cache_is_write_once(aligner: CtcAligner, tmp_path: Path) -> None:
     # who was first is right; a broken entry is made again
     path = next(tmp_path.rglob(f"{again.key(items[0])}*"))
     path.write_text(path.read_text().replace('"hello"', '"HELLO"'))
-    assert words_of(CachedAligner(aligner, tmp_path).align(items)[0])[0][0] == "HELLO"
+    assert (
+        words_of(CachedAligner(aligner, FolderArtefacts(tmp_path)).align(items)[0])[0][0] == "HELLO"
+    )
     path.write_text("{")
-    assert CachedAligner(aligner, tmp_path).align(items)[0] == answers[0]
-    assert CachedAligner(aligner, tmp_path).align(items)[0] == answers[0]
+    assert CachedAligner(aligner, FolderArtefacts(tmp_path)).align(items)[0] == answers[0]
+    assert CachedAligner(aligner, FolderArtefacts(tmp_path)).align(items)[0] == answers[0]
     assert not [p for p in tmp_path.rglob(".*") if p.is_file()]
 
 
