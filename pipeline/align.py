@@ -13,6 +13,7 @@ from generators.speech import Speech
 from pipeline.work import Services, Stage, Work, rejected
 from schemas.config import Config
 from schemas.errors import MachineError, StrettoError
+from schemas.scene import Utterance
 
 Key = tuple[str, int]
 
@@ -47,8 +48,12 @@ def _unaligned(work: Work) -> list[Key]:
 
 
 def _item(work: Work, key: Key) -> Unaligned:
-    speech, request = work.speech[key], work.requests[key]
-    return Unaligned(request.text, request.voice.language, speech.pcm, speech.sample_rate_hz)
+    speech, (event_id, index) = work.speech[key], key
+    assert work.scene is not None
+    said = next(e for e in work.scene.events if e.id == event_id)
+    assert isinstance(said, Utterance)
+    text = said.text[said.spans[index].char_start : said.spans[index].char_end]
+    return Unaligned(text, said.language, speech.pcm, speech.sample_rate_hz)
 
 
 def _aligned(work: Work, answers: dict[Key, Aligned]) -> Work:

@@ -2,8 +2,8 @@
 
 The same fingerprint means the same bytes, so a run continues a folder only when it matches. Paths
 count as they are written in the config, never as absolute places. Left out, because no shard
-depends on them: `schema` and `codecs` (shards are schema-free), where speech is kept and where and
-on how many streams its engine runs.
+depends on them: `schema` and `codecs` (shards are schema-free), where speech and verdicts are kept, and
+where and on how many streams its engine runs.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from generators import acoustics
 from generators.scene.pools import pools_digest
 from generators.scene.voices import voices_digest
 from schemas.base import Record
@@ -73,9 +74,12 @@ def fingerprint(
     """
     settings = flat(resolved(config)) | {"--limit": limit}
     versions = shaping_versions() | {"speech": speech_version} | backends
+    versions |= acoustics.versions(config.acoustics)
     if voices := voices_digest(config):  # the file's path may stay while the voices change
         versions["voices"] = voices
     inputs = tuple(i for n, e in enumerate(config.sources) for i in _inputs(config, n, e))
+    noises = acoustics.input_files(config.acoustics)
+    inputs += tuple(_input("acoustics.noise", name, Path(path)) for name, path in noises)
     whole = digest(settings, versions, [i.model_dump(mode="json") for i in inputs], size=32)
     return Fingerprint(digest=whole, config=settings, versions=versions, inputs=inputs)
 
@@ -87,6 +91,7 @@ def resolved(config: Config) -> dict[str, Any]:
     data.pop("codecs")
     for name in PLACES:
         data["speech"].pop(name)
+    data["checks"].pop("verdicts")
     return data
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.media import MemberMedia
-from pipeline.tally import chars_by_cut
+from pipeline.text_timing import chars_by_cut
 from schemas.timeline import (
     Act,
     ArrayTrack,

@@ -12,7 +12,13 @@ from schemas.config.corpus import (
 )
 from schemas.config.faults import config_error, known_keys
 from schemas.config.scene import SceneConfig
-from schemas.config.sources import Clock, DialogueSource, SourceEntry, TrajectorySource
+from schemas.config.sources import (
+    Clock,
+    DialogueSource,
+    RecordingSource,
+    SourceEntry,
+    TrajectorySource,
+)
 from schemas.config.speech import SpeechConfig
 
 __all__ = [
@@ -24,6 +30,7 @@ __all__ = [
     "CodecsConfig",
     "Config",
     "DialogueSource",
+    "RecordingSource",
     "SceneConfig",
     "ShardsConfig",
     "SourceEntry",

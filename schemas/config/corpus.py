@@ -83,7 +83,7 @@ class Config(Record):
     @field_validator("sources")
     @classmethod
     def distinct_names(cls, entries: tuple[SourceEntry, ...]) -> tuple[SourceEntry, ...]:
-        names = [name for e in entries if (name := (e.dialogues or e.trajectories).name)]  # type: ignore[union-attr]
+        names = [name for e in entries if (name := e.source.name)]
         if twice := sorted({n for n in names if names.count(n) > 1}):
             raise ValueError(f"two sources are named {twice[0]!r}")
         return entries
