@@ -16,13 +16,8 @@ from dataclasses import replace
 from generators.align import open_aligner
 from generators.scene.voices import check_voices
 from generators.speech import Speech, SpeechBackend, Spoken, open_speech
-<<<<<<< HEAD
-from pipeline import align, vad
-from pipeline.artefacts import alignments, artefacts
-=======
 from pipeline import acoustics, align
-from pipeline.artefacts import artefacts
->>>>>>> main
+from pipeline.artefacts import alignments, artefacts
 from pipeline.check import check
 from pipeline.checks.stage import run_checks
 from pipeline.pack import Packed, pack
