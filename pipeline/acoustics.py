@@ -20,7 +20,7 @@ from pipeline.work import Work
 from schemas.base import Record
 from schemas.config import Config
 from schemas.errors import StrettoError
-from schemas.records import Dialogue, Trajectory
+from schemas.records import Dialogue, InputRecord
 from schemas.sample import Sample
 from schemas.timeline import Effect, Timeline
 
@@ -36,7 +36,7 @@ def step(work: Work, config: Config) -> Work:
     return replace(work, sample=heard(work.sample, work.record, config))
 
 
-def heard(sample: Sample, record: Dialogue | Trajectory, config: Config) -> Sample:
+def heard(sample: Sample, record: InputRecord, config: Config) -> Sample:
     """The sample as it is heard. A clean twin gets no effects; `speak` is never touched.
 
     The clean stems stay with a sample that has effects, for checks of what was said.
@@ -82,7 +82,7 @@ def _kept(timeline: Timeline, media: MemberMedia) -> Stems:
 
 
 def _applied(
-    sample: Sample, stems: Stems, record: Dialogue | Trajectory, config: Config
+    sample: Sample, stems: Stems, record: InputRecord, config: Config
 ) -> tuple[NDArray[np.int16], tuple[Effect, ...]]:
     key = record.draw_key if isinstance(record, Dialogue) else record.key
     rate_hz = sample.timeline.listen.sample_rate_hz

@@ -14,21 +14,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.index import statistics
+from pipeline.turn_taking import heard_of_user
 from schemas.sample import Sample
-from schemas.timeline import Hear, Piece, Say, Timeline
+from schemas.timeline import Piece, Say, Timeline
 
 
 @dataclass(frozen=True)
 class Packed:
     """A sample ready for its tar: members by extension, and the index row without its place.
 
-    `report` is what a measuring check found; it stands beside the shards, never in them.
+    `reports` are the rows of the checks; they stand beside the shards, never in them.
     """
 
     key: str
     members: dict[str, bytes]
     row: dict[str, Any]
-    report: dict[str, Any] | None = None
+    reports: tuple[dict[str, Any], ...] = ()
 
 
 def pack(sample: Sample) -> Packed:
@@ -68,9 +70,10 @@ def npy(array: NDArray[np.float32]) -> bytes:
 def index_row(timeline: Timeline) -> dict[str, Any]:
     """What `index.parquet` says of a sample. Speech counts what sounded: cut pieces end at the cut.
 
-    `turns` counts spoken turns (barge-ins too) of both sides, not backchannels.
+    `turns` counts spoken turns (barge-ins and remarks too) of both sides, not backchannels, openers
+    or what is said to others; `user_speech_s` is the user's own, not a bystander's.
     """
-    heard = [e for e in timeline.world if isinstance(e, Hear)]
+    heard = heard_of_user(timeline)
     said = [e for e in timeline.agent if isinstance(e, Say)]
     behaviours = [*(e.behaviour for e in heard), *(e.behaviour for e in said)]
     steps = timeline.act.step_count if timeline.act else 0
@@ -79,13 +82,21 @@ def index_row(timeline: Timeline) -> dict[str, Any]:
         "group": timeline.group,
         "language": timeline.language,
         "duration_s": timeline.duration_s,
-        "kind": "trajectory" if timeline.act else "dialogue",
+        "kind": kind_of(timeline),
         "behaviours": list(timeline.behaviours),
         "user_speech_s": _sounding_s((e.pieces, None) for e in heard),
         "assistant_speech_s": _sounding_s((e.pieces, e.cut_s) for e in said),
-        "turns": sum(b != "backchannel" for b in behaviours),
+        "turns": sum(b in ("turn", "barge_in", "proactive") for b in behaviours),
         "step_count": steps,
+        **statistics(timeline),
     }
+
+
+def kind_of(timeline: Timeline) -> str:
+    """What its record was: `trajectory`, `recording` or `dialogue`."""
+    if timeline.act:
+        return "trajectory"
+    return "recording" if timeline.subset == "recording" else "dialogue"
 
 
 def _sounding_s(events: Iterable[tuple[tuple[Piece, ...], float | None]]) -> float:
