@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from recording_fixture import write_config, write_moshi
 from small_corpus import barge_in, dialogue, files, generate, write_corpus
 
 from generators import acoustics as effects_of
@@ -33,6 +34,7 @@ from schemas.timeline import Timeline
 ON: dict[str, Any] = {"rate": 1.0}
 PLAIN = {"echo": ON, "noise": ON, "telephone": {"rate": 0.5}, "loss": {"rate": 0.5}}
 KEPT = {**PLAIN, "keep_stems": True}
+STEM_NAMES = ("user", "bystander", "sounds")
 STEMS = {"stem.bystander.flac", "stem.sounds.flac", "stem.user.flac"}
 
 Records = list[Dialogue | Trajectory]
@@ -95,7 +97,7 @@ def test_kept_stems_make_listen_again(records: Records, clean: Config, services:
     for packed, before in zip(made(records, config, services), plain, strict=True):
         assert packed.members.keys() - before.members.keys() == STEMS
         timeline, media = opened(packed)
-        assert timeline.stems == ("bystander", "sounds", "user")
+        assert timeline.stems == STEM_NAMES
         total = sum(media.stem(n).astype(np.int32) for n in timeline.stems)
         assert np.array_equal(total, MemberMedia(before.members).listen())
         assert np.array_equal(acoustics.replay(timeline, media, config), media.listen())
@@ -135,19 +137,37 @@ def test_a_clean_twin_stays_clean(records: Records, clean: Config, services: Ser
     assert np.array_equal(media.listen(), media.stem("user"))
 
 
-def test_a_recording_comes_as_one_track(
+def test_every_sample_has_all_stems_and_no_other(
     records: Records, clean: Config, services: Services
 ) -> None:
-    """Records of kind `recording` have no sources apart: effects act on the track as it is."""
+    """A source that is not heard is silence; a track that was never taken apart is the user's."""
     config = with_acoustics(clean, KEPT)
     sample = _sample_of(records[0], clean, services)
-    recorded = records[0].model_copy(update={"kind": "recording"})
-    heard = acoustics.heard(sample, recorded, config)
-    assert heard.timeline.stems == ("listen",) == tuple(heard.stems)
-    assert np.array_equal(heard.stems["listen"], sample.listen)
-    assert acoustics.stem_members(recorded, config) == {"stem.listen.flac"}
-    with pytest.raises(StrettoError, match="a stem 'dog', which its subset has not"):
+    assert tuple(sample.stems) == STEM_NAMES
+    given: tuple[dict[str, Any], ...] = ({}, {"user": sample.listen})
+    for stems in given:
+        heard = acoustics.heard(replace(sample, stems=stems), records[0], config)
+        assert heard.timeline.stems == STEM_NAMES == tuple(heard.stems)
+        assert np.array_equal(heard.stems["user"], sample.listen)
+        assert not heard.stems["sounds"].any()
+    with pytest.raises(StrettoError, match="a stem 'dog', known are user, bystander, sounds"):
         acoustics.heard(replace(sample, stems={"dog": sample.listen}), records[0], config)
+
+
+def test_recordings_pass_like_any_other(tmp_path: Path) -> None:
+    """What was recorded is the user's stem; the effects lie on it, times and words stay."""
+    source = {"name": "calls", "path": str(write_moshi(tmp_path)), "format": "moshi"}
+    for out, settings in (("plain", {}), ("heard", KEPT)):
+        path = write_config(tmp_path, source, acoustics=settings)
+        done = generate(path, tmp_path / out)
+        assert done.returncode == 0, done.stderr
+    (before, clean), (after, media) = (
+        open_corpus(str(tmp_path / out)).read(0) for out in ("plain", "heard")
+    )
+    assert before.world == after.world and before.agent == after.agent
+    assert np.array_equal(media.stem("user"), clean.listen())
+    assert not np.array_equal(media.listen(), clean.listen())
+    assert not [line for line in validate(open_store(str(tmp_path / "heard"))) if line.faults]
 
 
 def _sample_of(record: Any, config: Config, services: Services) -> Any:
