@@ -2,7 +2,8 @@
 
 The same fingerprint means the same bytes, so a run continues a folder only when it matches. Paths
 count as they are written in the config, never as absolute places. Left out, because no shard
-depends on them: `schema` and `codecs` (shards are schema-free) and `speech.cache` (where speech is kept).
+depends on them: `schema` and `codecs` (shards are schema-free), where speech is kept and where and
+on how many streams its engine runs.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from generators.scene.voices import voices_digest
 from schemas.base import Record
 from schemas.config import Config
 from schemas.draws import digest
@@ -36,6 +38,8 @@ SHAPING = (
     "soxr",
     "webdataset",
 )
+# keys of `speech:` that say where an engine runs, not what it says
+PLACES = ("cache", "python", "env", "streams", "gpus", "cpus", "deadline_s")
 WHOLE_BYTES = 64 << 20
 EDGE_BYTES = 8 << 20
 
@@ -63,6 +67,8 @@ def fingerprint(config: Config, limit: int | None, speech_version: str) -> Finge
     """Reads every input once. StrettoError when an input is missing or unreadable."""
     settings = flat(resolved(config)) | {"--limit": limit}
     versions = shaping_versions() | {"speech": speech_version}
+    if voices := voices_digest(config):  # the file's path may stay while the voices change
+        versions["voices"] = voices
     inputs = tuple(i for n, e in enumerate(config.sources) for i in _inputs(config, n, e))
     whole = digest(settings, versions, [i.model_dump(mode="json") for i in inputs], size=32)
     return Fingerprint(digest=whole, config=settings, versions=versions, inputs=inputs)
@@ -73,7 +79,8 @@ def resolved(config: Config) -> dict[str, Any]:
     data = config.model_dump(mode="json", by_alias=True)
     data.pop("schema")
     data.pop("codecs")
-    data["speech"].pop("cache")
+    for name in PLACES:
+        data["speech"].pop(name)
     return data
 
 

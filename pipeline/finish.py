@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from pipeline.card import write_cards
 from pipeline.commit import Commit, read_commit
+from pipeline.fingerprint import PLACES
 from pipeline.plan import SOURCE_QUARANTINE, Plan
 from pipeline.store import Store
 from schemas.config import Config
@@ -88,7 +89,8 @@ def _summary(
     for commit in commits:
         rejected.update(commit.reasons)
     settings = config.model_dump(mode="json", by_alias=True)
-    settings["speech"].pop("cache")
+    for name in PLACES:  # paths of this machine, and an environment may hold keys
+        settings["speech"].pop(name)
     return {
         "format": DATASET_FORMAT,
         "timeline_version": TIMELINE_VERSION,

@@ -30,6 +30,7 @@ from schemas.sample import Rejection
 
 PLAN = "plan/plan.json"
 SOURCE_QUARANTINE = "quarantine/source.jsonl"
+ARTEFACTS = "artefacts/"
 RECORD: TypeAdapter[InputRecord] = TypeAdapter(InputRecord)
 
 
@@ -201,8 +202,11 @@ def _unique(
 
 
 def _clear(store: Store) -> None:
-    """Remove what a run that was killed while planning left; never a committed corpus."""
-    names = store.list()
+    """Remove what a run that was killed while planning left; never a committed corpus.
+
+    Utterances stay: they are kept by content, and another plan may speak the same.
+    """
+    names = [name for name in store.list() if not name.startswith(ARTEFACTS)]
     foreign = [n for n in names if not n.startswith(("plan/", "quarantine/"))]
     if foreign:  # a README.md of somebody's would be replaced
         more = f" and {len(foreign) - 1} more" if foreign[1:] else ""

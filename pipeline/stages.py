@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from generators.speech import Speech, Spoken, open_backend
+from generators.scene.voices import check_voices
+from generators.speech import Speech, SpeechBackend, Spoken, open_speech
 from pipeline import vad
+from pipeline.artefacts import artefacts
 from pipeline.check import check
 from pipeline.pack import Packed, pack
+from pipeline.store import Store
 from pipeline.work import (
     UNEXPECTED,
     Services,
@@ -49,10 +51,16 @@ __all__ = [
 ]
 
 
-def open_services(config: Config) -> Services:
-    """The speech backend with its cache. StrettoError when it can't run here."""
-    cache = Path(config.speech.cache).expanduser() if config.speech.cache else None
-    speech = open_backend(config.speech.backend, config.speech.sample_rate_hz, cache)
+def open_services(
+    config: Config, store: Store | None = None, pool: SpeechBackend | None = None
+) -> Services:
+    """The speech backend with its cache. StrettoError when it can't run here.
+
+    `store` is the corpus's: an engine that is not pure keeps its utterances there, for a resumed
+    run or a second worker. `pool` is an engine that runs elsewhere (`pipeline.ray_speech`).
+    """
+    check_voices(config)
+    speech = open_speech(config.speech, artefacts(config, store), pool)
     speech.check()
     return Services(speech)
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from generators.speech import Speech, SpeechBackend, SpeechRequest
+from generators.speech import Speech, SpeechRequest
+from generators.speech.cache import CachedBackend
 from pipeline.pack import Packed
 from pipeline.vad import Vad
 from schemas.config import Config
@@ -31,7 +32,7 @@ MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 class Services:
     """What stages call: opened once in each process that runs them."""
 
-    speech: SpeechBackend
+    speech: CachedBackend
     _vad: Vad | None = None
 
     def vad(self) -> Vad:
