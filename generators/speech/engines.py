@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from generators.speech.backend import SpeechBackend, SpeechRequest
+from generators.speech.voice_book import book_voices
 from schemas.config.speech import SpeechConfig
 from schemas.errors import StrettoError
 
@@ -43,7 +44,8 @@ def _espeak(speech: SpeechConfig) -> SpeechBackend:
 def _cosyvoice(speech: SpeechConfig) -> SpeechBackend:
     from generators.speech.cosyvoice import CosyVoiceBackend
 
-    return CosyVoiceBackend(speech)
+    voices = book_voices(speech.voices, "cosyvoice") if speech.voices else []
+    return CosyVoiceBackend(speech.sample_rate_hz, speech.cosyvoice, voices)
 
 
 def _transformers(speech: SpeechConfig) -> SpeechBackend:

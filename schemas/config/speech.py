@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from schemas.base import Record
+from schemas.config.cosyvoice import CosyVoiceConfig
 
 
 class TransformersSpeech(Record):
@@ -25,14 +26,6 @@ class TransformersSpeech(Record):
     vocoder: str | None = None
 
 
-class CosyVoiceSpeech(Record):
-    """CosyVoice 2 or 3: `model` is the folder of its weights, `home` a checkout of its code."""
-
-    model: str
-    home: str | None = None
-    fp16: bool = False
-
-
 class SpeechConfig(Record):
     """Who speaks. `sample_rate_hz` is the corpus's rate; a FLAC is 16-bit mono at this rate.
 
@@ -48,7 +41,7 @@ class SpeechConfig(Record):
     assistant_voice: str | None = None
     cache: str | None = None
     transformers: TransformersSpeech | None = None
-    cosyvoice: CosyVoiceSpeech | None = None
+    cosyvoice: CosyVoiceConfig = CosyVoiceConfig()
     python: str | None = None
     env: dict[str, str] = {}
     streams: int = Field(default=1, gt=0)
