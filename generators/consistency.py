@@ -44,14 +44,19 @@ def consistency(write: str, say: str, language: str = "en") -> float:
 
 
 def consistency_of(timeline: Timeline) -> tuple[float, ...]:
-    """The score of each Write that has a Say with its turn, in the order of the timeline."""
-    says = {e.turn_index: e for e in timeline.agent if isinstance(e, Say) and e.takes_turn}
-    pairs = [
-        (event, says[event.turn_index])
-        for event in timeline.agent
-        if isinstance(event, Write) and event.turn_index is not None and event.turn_index in says
-    ]
-    return tuple(consistency(write.text, say.text, say.language) for write, say in pairs)
+    """The score of each Write that has a Say, in the order of the timeline."""
+    return tuple(consistency(w.text, s.text, s.language) for w, s in written_and_said(timeline))
+
+
+def written_and_said(timeline: Timeline) -> tuple[tuple[Write, Say], ...]:
+    """Each Write with the Say that speaks it: the one that it is named after, else its turn's."""
+    says = [e for e in timeline.agent if isinstance(e, Say) and e.takes_turn]
+    named = {f"write-{say.id}": say for say in says}
+    turns: dict[int | None, Say] = {say.turn_index: say for say in says}
+    turns.pop(None, None)
+    writes = [event for event in timeline.agent if isinstance(event, Write)]
+    pairs = ((write, named.get(write.id) or turns.get(write.turn_index)) for write in writes)
+    return tuple((write, say) for write, say in pairs if say is not None)
 
 
 def _words(text: str) -> list[str]:

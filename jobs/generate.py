@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from generators.speech.cache import Counts
 from jobs.config_file import load_config
 from jobs.console import progress, say
 from pipeline.commit import Commit
@@ -29,7 +30,7 @@ def run(
 ) -> int:
     """Exit code: 0 fine (bad records in quarantine are said), 1 a fault of stretto's own."""
     corpus = load_config(config, settings)
-    print_ = prepare(corpus, limit)
+    print_ = prepare(corpus, limit, runner)
     if dry_run:
         _show_plan(make_plan(corpus, print_, limit, None))
         return 0
@@ -37,23 +38,27 @@ def run(
     try:
         with store.lock():
             plan = open_plan(corpus, print_, limit, store)
-            _make(store, corpus, plan, runner, address)
+            spoken = _make(store, corpus, plan, runner, address)
             _show_rejections(store)
             summary = finish(store, corpus, plan)
     except KeyboardInterrupt:
         say("stopped: run the same command again, it resumes")
         return 130
-    return _report(summary, store)
+    return _report(summary, store, spoken)
 
 
-def _make(store: Store, corpus: Config, plan: Plan, runner: str, address: str | None) -> None:
+def _make(store: Store, corpus: Config, plan: Plan, runner: str, address: str | None) -> Counts:
+    """Make what is missing; how many utterances that took."""
     todo = missing(store, plan)
     left = sum(shard.records for shard in todo)
     if plan.planned > left:
         say(f"resuming: {len(plan.shards) - len(todo)} of {len(plan.shards)} shards are committed")
+    spoken = Counts()
     with progress("generate", plan.planned, "records", plan.planned - left) as bar:
         for commit in make_missing(store, corpus, plan, runner, address):
             bar.done(commit.samples + commit.quarantined, _line(commit))
+            spoken += Counts(commit.utterances or 0, commit.spoken or 0)
+    return spoken
 
 
 def _line(commit: Commit) -> str:
@@ -86,10 +91,13 @@ def _show_rejections(store: Store) -> None:
         say(f"... and {shown - SHOWN_REJECTIONS} more in {store.shown}/quarantine")
 
 
-def _report(summary: dict[str, Any], store: Store) -> int:
+def _report(summary: dict[str, Any], store: Store, spoken: Counts) -> int:
     records = summary["records"]
     print(f"samples      {summary['samples']} in {summary['shards']} shards")
     print(f"hours        {summary['hours']:.3f}")
+    if spoken.asked:
+        kept = spoken.asked - spoken.spoken
+        print(f"speech       {spoken.asked:,} utterances, {kept:,} from the cache")
     stages = ", ".join(f"{n} in {s}" for s, n in summary["quarantined_by_stage"].items())
     print(f"quarantined  {records['quarantined']}{f' ({stages})' if stages else ''}")
     if records["unused"]:

@@ -14,6 +14,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from generators.speech.cache import Counts
 from pipeline.pack import Packed
 from pipeline.plan import ShardPlan
 from pipeline.shard import write_tar
@@ -25,7 +26,10 @@ from schemas.sample import Rejection
 
 
 class Commit(Record):
-    """`sha256` and `size` are of the tar (None and 0 without one); `rows` go to the index."""
+    """`sha256` and `size` are of the tar (None and 0 without one); `rows` go to the index.
+
+    `utterances` and `spoken` are of this making of the shard: a run tells them, no store keeps them.
+    """
 
     name: str
     fingerprint: str
@@ -38,6 +42,12 @@ class Commit(Record):
     reasons: dict[str, int] = {}
     keys: tuple[str, ...] = ()
     rows: tuple[dict[str, Any], ...] = ()
+    utterances: int | None = None
+    spoken: int | None = None
+
+    def told(self, counts: Counts) -> Commit:
+        """The commit with what was asked of the speech engine while it was made."""
+        return self.model_copy(update={"utterances": counts.asked, "spoken": counts.spoken})
 
 
 def make_commit(
@@ -55,8 +65,9 @@ def make_commit(
             "report this: it is a fault of stretto",
         )
     _write_lines(store, shard.quarantine, [r.to_json() for r in rejections])
-    reports = [json.dumps(p.report, ensure_ascii=False) for p in packed if p.report]
-    _write_lines(store, shard.checks, reports)
+    reports = [row for p in packed for row in p.reports]
+    reports += [row for r in rejections for row in r.reports]
+    _write_lines(store, shard.checks, [json.dumps(r, ensure_ascii=False) for r in reports])
     commit = Commit(
         name=shard.name,
         fingerprint=fingerprint,

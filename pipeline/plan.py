@@ -30,6 +30,7 @@ from schemas.sample import Rejection
 
 PLAN = "plan/plan.json"
 SOURCE_QUARANTINE = "quarantine/source.jsonl"
+ARTEFACTS = "artefacts/"
 RECORD: TypeAdapter[InputRecord] = TypeAdapter(InputRecord)
 
 
@@ -136,7 +137,7 @@ def _make_plan(config: Config, print_: Fingerprint, limit: int | None, store: St
     return plan
 
 
-def shard_records(store: Store, shard: ShardPlan) -> list[Dialogue | Trajectory]:
+def shard_records(store: Store, shard: ShardPlan) -> list[InputRecord]:
     """The records of a shard, checked against the plan's checksum."""
     name = f"plan/{shard.name}.jsonl"
     data = store.read_bytes(name)
@@ -147,9 +148,9 @@ def shard_records(store: Store, shard: ShardPlan) -> list[Dialogue | Trajectory]
     return [RECORD.validate_json(line) for line in data.splitlines()]
 
 
-def subset_of(record: Dialogue | Trajectory) -> str:
+def subset_of(record: InputRecord) -> str:
     """The subset a record's sample belongs to: one fixed set of members."""
-    return record.subset if isinstance(record, Trajectory) else "dialogue"
+    return record.subset if isinstance(record, Trajectory) else record.kind
 
 
 def _gather(config: Config, limit: int | None, spool: Path, rejections: Path) -> _Gathered:
@@ -169,22 +170,21 @@ def _gather(config: Config, limit: int | None, spool: Path, rejections: Path) ->
     return found
 
 
-def _read_all(config: Config, limit: int | None) -> Iterator[Dialogue | Trajectory | Rejection]:
+def _read_all(config: Config, limit: int | None) -> Iterator[InputRecord | Rejection]:
     """Every source in turn; `limit` counts good records, as a source's own `limit` does."""
+    from generators.scene.twins import with_twin
     from generators.sources import read_source, source_name
 
     for index, entry in enumerate(config.sources):
         taken = 0
         for item in read_source(entry, source_name(entry, index)):
             taken += not isinstance(item, Rejection)
-            yield item
+            yield from with_twin(item, config) if isinstance(item, Dialogue) else [item]
             if taken == limit:
                 break
 
 
-def _unique(
-    record: Dialogue | Trajectory, keys: dict[str, str]
-) -> Dialogue | Trajectory | Rejection:
+def _unique(record: InputRecord, keys: dict[str, str]) -> InputRecord | Rejection:
     """The record itself, or a Rejection when its key was taken by an earlier one."""
     if record.key not in keys:
         keys[record.key] = record.source
@@ -201,8 +201,11 @@ def _unique(
 
 
 def _clear(store: Store) -> None:
-    """Remove what a run that was killed while planning left; never a committed corpus."""
-    names = store.list()
+    """Remove what a run that was killed while planning left; never a committed corpus.
+
+    Utterances stay: they are kept by content, and another plan may speak the same.
+    """
+    names = [name for name in store.list() if not name.startswith(ARTEFACTS)]
     foreign = [n for n in names if not n.startswith(("plan/", "quarantine/"))]
     if foreign:  # a README.md of somebody's would be replaced
         more = f" and {len(foreign) - 1} more" if foreign[1:] else ""

@@ -1,25 +1,25 @@
 """What runs inside Ray's workers. No `ray` here: these are plain functions.
 
-A deadline is kept inside the worker by a timer thread in C (`faulthandler`), so that it starts when
-the task starts, and ends the process even while a C call holds the interpreter.
+A deadline is kept inside the worker (`pipeline.deadline`), so that it starts when the task starts.
 """
 
 from __future__ import annotations
 
-import faulthandler
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from generators.speech.cache import Counts
 from pipeline.commit import Commit, make_commit
+from pipeline.deadline import deadline
 from pipeline.pack import Packed
 from pipeline.plan import ShardPlan, shard_records
+from pipeline.ray_speech import SpeechPool
 from pipeline.stages import Services, Stage, make_shard, open_services
 from pipeline.store import Store, open_store
 from schemas.config import Config
 from schemas.errors import MachineError
-from schemas.records import Dialogue, Trajectory
+from schemas.records import InputRecord
 from schemas.sample import Rejection
 
 Part = tuple[list[Packed], list[Rejection]]
@@ -43,12 +43,16 @@ class Limits:
 
 @dataclass(frozen=True)
 class Job:
-    """What every task of a run needs to know. Relative input paths count from `folder`."""
+    """What every task of a run needs to know. Relative input paths count from `folder`.
+
+    `speech` is the pool of actors that speak, None where each task speaks for itself.
+    """
 
     store_url: str
     config_json: str
     fingerprint: str
     folder: str
+    speech: SpeechPool | None = None
 
     def config(self) -> Config:
         """The config again."""
@@ -59,8 +63,8 @@ class Job:
         return open_store(self.store_url)
 
 
-# One set per worker process and config: the speech server lives as long as its worker.
-_services: dict[str, Services] = {}
+# One set per worker process and run: the speech server lives as long as its worker.
+_services: dict[tuple[str, ...], Services] = {}
 
 
 def shard_task(
@@ -69,19 +73,20 @@ def shard_task(
     """Make a shard and commit it."""
     with deadline(deadline_s):
         store = job.store()
-        packed, rejections = _make(job, shard_records(store, shard), stages)
-        return _commit(job, store, shard, packed, rejections)
+        (packed, rejections), counts = _make(job, shard_records(store, shard), stages)
+        return _commit(job, store, shard, packed, rejections).told(counts)
 
 
 def record_task(
     job: Job,
-    record: Dialogue | Trajectory,
+    record: InputRecord,
     deadline_s: float,
     stages: Sequence[Stage] | None,
-) -> tuple[bool, Part]:
+) -> tuple[Counts, Part]:
     """Make one record by itself and commit nothing."""
     with deadline(deadline_s):
-        return True, _make(job, [record], stages)
+        part, counts = _make(job, [record], stages)
+        return counts, part
 
 
 def assemble_task(job: Job, shard: ShardPlan, *parts: Part) -> Commit:
@@ -89,17 +94,6 @@ def assemble_task(job: Job, shard: ShardPlan, *parts: Part) -> Commit:
     packed = [p for made, _ in parts for p in made]
     rejections = [r for _, refused in parts for r in refused]
     return _commit(job, job.store(), shard, packed, rejections)
-
-
-@contextmanager
-def deadline(limit_s: float) -> Iterator[None]:
-    """End this process when the block takes longer."""
-    with open(os.devnull, "w") as nowhere:
-        faulthandler.dump_traceback_later(limit_s, exit=True, file=nowhere)
-        try:
-            yield
-        finally:
-            faulthandler.cancel_dump_traceback_later()
 
 
 def _enter(folder: str) -> None:
@@ -114,13 +108,19 @@ def _enter(folder: str) -> None:
 
 
 def _make(
-    job: Job, records: Sequence[Dialogue | Trajectory], stages: Sequence[Stage] | None
-) -> Part:
+    job: Job, records: Sequence[InputRecord], stages: Sequence[Stage] | None
+) -> tuple[Part, Counts]:
     _enter(job.folder)
-    config = job.config()
-    if job.config_json not in _services:
-        _services[job.config_json] = open_services(config)
-    return make_shard(records, config, _services[job.config_json], stages)
+    config, run = (
+        job.config(),
+        (job.config_json, job.store_url, job.speech.id if job.speech else ""),
+    )
+    if run not in _services:
+        _services[run] = open_services(config, job.store(), job.speech)
+    speech = _services[run].speech
+    before = speech.counts
+    part = make_shard(records, config, _services[run], stages)
+    return part, speech.counts - before
 
 
 def _commit(

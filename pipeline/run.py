@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from generators import acoustics
+from generators.speech import is_hosted
+from generators.speech.hosted import HostedBackend
 from pipeline import check
 from pipeline.commit import Commit
 from pipeline.fingerprint import Fingerprint, fingerprint, require_same
@@ -21,12 +24,21 @@ from schemas.errors import StrettoError
 RUNNERS = ("local", "ray")
 
 
-def prepare(config: Config, limit: int | None) -> Fingerprint:
-    """Refuse what can't run before any work is done; the fingerprint of this run."""
+def prepare(config: Config, limit: int | None, runner: str = "local") -> Fingerprint:
+    """Refuse what can't run before any work is done; the fingerprint of this run.
+
+    With the Ray runner an engine of its own speaks in actors, which are checked where they are.
+    """
     check.require(config)
-    services = open_services(config)
+    acoustics.require(config.acoustics)
+    elsewhere = runner == "ray" and is_hosted(config.speech)
+    services = open_services(
+        config, pool=HostedBackend(config.speech, False) if elsewhere else None
+    )
     try:
-        return fingerprint(config, limit, services.speech.version())
+        return fingerprint(
+            config, limit, services.speech.version(), align=services.aligner.version()
+        )
     finally:
         services.close()
 
@@ -67,7 +79,15 @@ def make_missing(
 
         yield from run_local(store, config, digest, todo)
         return
+    from pipeline.ray_speech import speech_pool
     from pipeline.runner_ray import cluster, run_ray
 
-    with cluster(address):
-        yield from run_ray(store, config, digest, todo, limits)
+    own = address is None
+    with cluster(address), speech_pool(config, limits.cpus, own) as speech:
+        if speech and speech.version() != (planned := plan.fingerprint.versions["speech"]):
+            raise StrettoError(
+                f"the engine there is {speech.version()}, here {planned}",
+                "speech",
+                "install the same where the run starts as where it speaks",
+            )
+        yield from run_ray(store, config, digest, todo, limits, speech=speech)

@@ -19,11 +19,12 @@ def run_local(
     stages: Sequence[Stage] | None = None,
 ) -> Iterator[Commit]:
     """Make each shard and yield its commit. StrettoError when the machine, not a record, fails."""
-    services = open_services(config)
+    services = open_services(config, store)
     try:
         for shard in shards:
-            records = shard_records(store, shard)
+            records, before = shard_records(store, shard), services.speech.counts
             packed, rejections = make_shard(records, config, services, stages)
-            yield make_commit(store, fingerprint, shard, packed, rejections)
+            commit = make_commit(store, fingerprint, shard, packed, rejections)
+            yield commit.told(services.speech.counts - before)
     finally:
         services.close()

@@ -6,7 +6,7 @@
 Ray core, `max_retries=0`, a bounded number of tasks in flight. A shard whose task dies (crash,
 kill, deadline) is made again record by record, each in a task of its own under a deadline; the
 killers are quarantined and the shard is assembled from the others, so their bytes are those of the
-local runner. A GPU stage will be a pool of actors that the shard's task calls.
+local runner. An engine with a GPU is a pool of actors that the shard's task calls (`ray_speech`).
 """
 
 from __future__ import annotations
@@ -21,15 +21,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from generators.speech.cache import Counts
 from pipeline import ray_tasks
 from pipeline.commit import Commit
 from pipeline.plan import ShardPlan, shard_records
+from pipeline.ray_speech import SpeechPool
 from pipeline.ray_tasks import Job, Limits
 from pipeline.stages import Stage, rejection
 from pipeline.store import Store
 from schemas.config import Config
 from schemas.errors import StrettoError
-from schemas.records import Dialogue, Trajectory
+from schemas.records import InputRecord
 
 # A death is blamed on a record only when it happens again; a dead node is never its fault.
 DEATHS = 2
@@ -107,8 +109,9 @@ class _Task:
 class _Split:
     """A shard being made record by record: a ref to the outcome of each record, in order."""
 
-    records: list[Dialogue | Trajectory]
+    records: list[InputRecord]
     parts: dict[int, Any] = field(default_factory=dict)
+    counts: Counts = Counts()
 
 
 def run_ray(
@@ -118,12 +121,14 @@ def run_ray(
     shards: Sequence[ShardPlan],
     limits: Limits = Limits(),
     stages: Sequence[Stage] | None = None,
+    speech: SpeechPool | None = None,
 ) -> Iterator[Commit]:
     """Make each shard and yield its commit (without rows) as it comes, in no fixed order.
 
-    Needs `cluster`. `stages` replaces the stages, for a faulty one in a test.
+    Needs `cluster`. `stages` replaces the stages, for a faulty one in a test. `speech` is the pool
+    of `speech_pool`.
     """
-    job = Job(store.url, config.model_dump_json(by_alias=True), fingerprint, os.getcwd())
+    job = Job(store.url, config.model_dump_json(by_alias=True), fingerprint, os.getcwd(), speech)
     runner = _Runner(store, job, limits, stages)
     runner.waiting.extend(_Task("shard", shard) for shard in shards)
     try:
@@ -204,10 +209,11 @@ class _Runner:
             self._died(task)
             return None
         if task.kind == "record":
+            self.splits[task.shard.name].counts += answer
             self._record_done(task, task.data)
             return None
-        self.splits.pop(task.shard.name, None)
-        return answer
+        split = self.splits.pop(task.shard.name, None)
+        return answer.told(split.counts) if split else answer
 
     def _died(self, task: _Task) -> None:
         took_s = time.monotonic() - task.submitted_s

@@ -134,10 +134,11 @@ class AgentEvent(Record):
 
 
 class Think(AgentEvent):
-    """Reasoning as it streams."""
+    """Reasoning as it streams. `while_listening` marks a note made while the user has the floor."""
 
     kind: Literal["think"] = "think"
     text: str
+    while_listening: bool = False
 
 
 class Write(AgentEvent):

@@ -10,7 +10,7 @@ import pytest
 
 ROOMS = ("schemas", "token_schema", "generators", "pipeline", "trainer", "jobs")
 # modules that may name a heavy library at module level: the one backend or runner that needs it
-RAY_MAY = {"pipeline/runner_ray.py", "pipeline/ray_tasks.py"}
+RAY_MAY = {"pipeline/runner_ray.py", "pipeline/ray_tasks.py", "pipeline/ray_speech.py"}
 MODEL_LIBRARIES = {"transformers", "torch", "silero_vad", "cosyvoice", "faster_whisper", "datasets"}
 TORCH_MAY = ("trainer/",)
 

@@ -41,13 +41,15 @@ def test_an_unspeakable_language_is_one_clear_line(tag: str) -> None:
 
 def test_the_assistant_is_one_voice_and_users_are_many() -> None:
     assistants = {pick_voice("assistant", "en", 7, f"d{i}", "assistant") for i in range(20)}
-    users = [pick_voice("user", "en", 7, f"d{i}", "user") for i in range(200)]
+    users = [pick_voice("user", "en", 7, f"d{i}", "user") for i in range(400)]
     assert len(assistants) == 1
-    assert len({voice.variant for voice in users}) > 30
+    assert len({voice.variant for voice in users}) > 33
     assert {voice.variant for voice in users}.isdisjoint(a.variant for a in assistants)
-    assert len({(voice.rate_wpm, voice.pitch) for voice in users}) > 150
-    for voice in users:
-        assert 145 <= voice.rate_wpm <= 190 and 42 <= voice.pitch <= 58
+    assert len({(voice.rate_wpm, voice.pitch) for voice in users}) > 250
+    children = [voice for voice in users if voice.pitch > 64]
+    old = [voice for voice in users if voice.rate_wpm < 135 and voice.pitch <= 64]
+    assert 8 < len(children) < 50 and 10 < len(old) < 60  # 6 % and 8 % by the shares
+    assert all(120 <= v.rate_wpm <= 190 and 42 <= v.pitch <= 74 for v in users)
 
 
 def test_a_draw_hangs_on_seed_record_and_speaker_only() -> None:

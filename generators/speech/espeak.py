@@ -18,7 +18,7 @@ from generators.speech.audio import audible_span, resample, scaled
 from generators.speech.backend import Speech, SpeechRequest, Spoken, SpokenWord
 from generators.speech.espeak_process import EspeakProcess
 from generators.speech.tokens import check_text, readable, tokens
-from generators.speech.voices import languages
+from generators.speech.voices import check_variant, languages
 from generators.speech.words import Timed, word_times
 from schemas.errors import StrettoError
 
@@ -109,6 +109,7 @@ def _refusal(request: SpeechRequest) -> StrettoError | None:
             "use pick_voice",
         )
     try:
+        check_variant(request.voice.variant, _where(request))
         check_text(text, language)
     except StrettoError as refused:
         return StrettoError(refused.what, _where(request), refused.fix)

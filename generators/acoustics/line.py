@@ -1,0 +1,103 @@
+"""What the line does: telephone band and G.711, a speech codec, packets that do not arrive.
+
+All take and give int16 [n] at the corpus's rate, on the same clock. How far each looks ahead is
+`lookahead_s`: a codec works in frames, and its delay is taken out exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+from generators.acoustics import exact
+from generators.acoustics.codecs import G722_DELAY, LOOKAHEAD_S, code_table, g722, opus
+
+PHONE_HZ = 8000
+# -3 dB at 300 Hz, second order and causal: nothing moves, nothing is known early.
+BAND_HZ = 300.0
+PACKET_S = 0.02
+LONGEST_BURST = 3
+FADE = 0.5
+OPUS_RATES_HZ = (8000, 16000, 24000, 48000)
+
+
+def telephone(pcm: NDArray[np.int16], rate_hz: int, law: str) -> NDArray[np.int16]:
+    """300 to 3,400 Hz at 8 kHz in G.711 (`law`: "mu" or "a")."""
+    narrow = exact.resample(pcm, rate_hz, PHONE_HZ)
+    above, below = _high_pass()
+    banded = exact.to_pcm(lfilter(above, below, narrow.astype(np.float64)))
+    coded = code_table(law)[banded.view(np.uint16)]
+    return _fitted(exact.resample(coded, PHONE_HZ, rate_hz), len(pcm))
+
+
+def codec(pcm: NDArray[np.int16], rate_hz: int, name: str, kbps: float) -> NDArray[np.int16]:
+    """There and back through `opus` or `g722`, delay taken out."""
+    if name == "g722":
+        wide = exact.resample(pcm, rate_hz, 16000)
+        back = g722(np.pad(wide, (0, G722_DELAY)))[G722_DELAY:]
+        return _fitted(exact.resample(back, 16000, rate_hz), len(pcm))
+    inner_hz = next(r for r in OPUS_RATES_HZ if r >= rate_hz)
+    back = opus(exact.resample(pcm, rate_hz, inner_hz), inner_hz, kbps)
+    return _fitted(exact.resample(back, 48000, rate_hz), len(pcm))
+
+
+def loss(
+    pcm: NDArray[np.int16], rate_hz: int, share: float, burst_packets: float, seed: int
+) -> NDArray[np.int16]:
+    """Lost packets of 20 ms repeat the one before at half its level, again and again."""
+    packet = round(PACKET_S * rate_hz)
+    out = pcm.copy()
+    for index in _lost(-(-len(pcm) // packet), share, burst_packets, seed):
+        part = out[index * packet : (index + 1) * packet]
+        before = out[(index - 1) * packet : index * packet][: len(part)] if index else part * 0
+        part[:] = (before.astype(np.int32) // 2).astype(np.int16)
+    return out
+
+
+def _lost(packets: int, share: float, burst_packets: float, seed: int) -> list[int]:
+    """Gilbert's model: in a burst it goes on with 1 - 1/burst; a draw a packet, in order."""
+    draws = np.random.Generator(np.random.Philox(key=seed)).random(packets).tolist()
+    begin = share / (burst_packets * (1.0 - share))
+    lost: list[int] = []
+    run = 0
+    for index, u in enumerate(draws):
+        stays = run and run < LONGEST_BURST and u < 1.0 - 1.0 / burst_packets
+        run = run + 1 if stays or (not run and u < begin) else 0
+        lost += [index] if run else []
+    return lost
+
+
+def telephone_lookahead_s(rate_hz: int) -> float:
+    """2.5 ms down and 2.5 ms up again; none in a corpus at 8 kHz."""
+    return 2 * exact.lookahead_s(rate_hz, PHONE_HZ)
+
+
+def codec_lookahead_s(rate_hz: int, name: str) -> float:
+    """The codec's own frame and lookahead, and the two resamplers'."""
+    if name == "g722":
+        return LOOKAHEAD_S[name] + 2 * exact.lookahead_s(rate_hz, 16000)
+    inner_hz = next(r for r in OPUS_RATES_HZ if r >= rate_hz)
+    resamplers_s = exact.lookahead_s(rate_hz, inner_hz) + exact.lookahead_s(48000, rate_hz)
+    return LOOKAHEAD_S[name] + resamplers_s
+
+
+def _fitted(pcm: NDArray[np.int16], count: int) -> NDArray[np.int16]:
+    """Cut or filled with silence to `count` samples: rates that do not divide leave one over."""
+    return np.pad(pcm, (0, max(0, count - len(pcm))))[:count]
+
+
+@lru_cache(maxsize=1)
+def _high_pass() -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Butterworth, second order, by the bilinear transform; rounded, so that it is one filter."""
+    warp = math.tan(math.pi * BAND_HZ / PHONE_HZ)
+    norm = 1.0 / (1.0 + math.sqrt(2.0) * warp + warp * warp)
+    pole_1, pole_2 = (
+        2.0 * (warp * warp - 1.0) * norm,
+        (1.0 - math.sqrt(2.0) * warp + warp**2) * norm,
+    )
+    gain = round(norm, 9)
+    return (gain, -2.0 * gain, gain), (1.0, round(pole_1, 9), round(pole_2, 9))

@@ -1,0 +1,100 @@
+"""The engines by name: how each is opened, split into batches, and whether it is pure.
+
+`ENGINES["espeak"].open(speech)` gives a `SpeechBackend`; `speech` is the config's section. An
+engine's module is imported here without its model library, which only its first use brings in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from generators.speech.backend import SpeechBackend, SpeechRequest
+from generators.speech.voice_book import book_voice, read_book
+from generators.speech.voices import Voice
+from schemas.config.cosyvoice import CosyVoiceConfig
+from schemas.config.speech import SpeechConfig
+from schemas.errors import StrettoError
+
+Batches = list[list[int]]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """`pure`: an utterance's audio is a function of its request alone, on every machine.
+
+    `batches` says which requests are spoken together, by index: a fixed rule, so that the same
+    requests make the same batches on any number of streams.
+    """
+
+    open: Callable[[SpeechConfig], SpeechBackend]
+    pure: bool
+    batches: Callable[[SpeechConfig, Sequence[SpeechRequest]], Batches]
+
+
+def one_by_one(speech: SpeechConfig, requests: Sequence[SpeechRequest]) -> Batches:
+    """Each utterance by itself."""
+    return [[index] for index in range(len(requests))]
+
+
+def _espeak(speech: SpeechConfig) -> SpeechBackend:
+    from generators.speech.espeak import EspeakBackend
+
+    return EspeakBackend(speech.sample_rate_hz)
+
+
+def _cosyvoice(speech: SpeechConfig) -> SpeechBackend:
+    from generators.speech.cosyvoice import CosyVoiceBackend
+
+    options = speech.cosyvoice or CosyVoiceConfig()
+    return CosyVoiceBackend(speech.sample_rate_hz, options, _voices(speech, "cosyvoice"))
+
+
+def _voices(speech: SpeechConfig, name: str) -> list[Voice]:
+    """Every voice that the user's file has for an engine: its check looks at their prompts."""
+    if speech.voices is None:
+        return []
+    entries = [e for e in read_book(speech.voices).entries if e.engine == name]
+    return [
+        book_voice(entry, tag, [(key, low) for key, (low, _) in entry.ranges().items()])
+        for entry in entries
+        for tag in [next((t for t in entry.languages if t != "*"), "en")]
+    ]
+
+
+def _transformers(speech: SpeechConfig) -> SpeechBackend:
+    from generators.speech.hf_tts import TransformersBackend
+
+    return TransformersBackend(speech)
+
+
+def _by_length(speech: SpeechConfig, requests: Sequence[SpeechRequest]) -> Batches:
+    """Texts of like length together, those of one model: the order of the list counts only last."""
+
+    def model(index: int) -> str:
+        return str(requests[index].voice.get("model", ""))
+
+    size = speech.transformers.batch if speech.transformers else 1
+    order = sorted(range(len(requests)), key=lambda i: (model(i), len(requests[i].text), i))
+    batches: Batches = []
+    for index in order:
+        if not batches or len(batches[-1]) == size or model(batches[-1][0]) != model(index):
+            batches.append([])
+        batches[-1].append(index)
+    return batches
+
+
+ENGINES: dict[str, Engine] = {
+    "espeak": Engine(_espeak, True, one_by_one),
+    "cosyvoice": Engine(_cosyvoice, False, one_by_one),
+    "transformers": Engine(_transformers, False, _by_length),
+}
+
+
+def engine(name: str) -> Engine:
+    """The engine `name`; StrettoError for an unknown one."""
+    if name not in ENGINES:
+        raise StrettoError(
+            f"unknown speech backend {name!r}", "speech.backend", f"use {', '.join(ENGINES)}"
+        )
+    return ENGINES[name]
