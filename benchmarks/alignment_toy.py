@@ -103,7 +103,7 @@ def _example(truth: Truth) -> tuple[np.ndarray, tuple[int, ...]] | None:
     """Normalised float32 sound and its labels; None for long or unwritable sentences."""
     item = truth.item
     known = vocabulary(vocab(), len(vocab()), 0, "|")
-    ids = spelled(item.text, item.language, sounding(item.text), known).ids
+    ids = spelled(item.text, sounding(item.text), known).ids
     if known.wildcard in ids or len(item.pcm) > 6 * item.sample_rate_hz:
         return None
     signal = item.pcm.astype(np.float32)

@@ -103,7 +103,7 @@ class CtcAligner:
             return refused
         if not (energies(item.pcm, item.sample_rate_hz) > 0).any():
             return StrettoError("nothing sounds in this audio", item.where, "speak it again")
-        labels = spelled(item.text, item.language, words, emitter.vocabulary, self._speller)
+        labels = spelled(item.text, words, emitter.vocabulary, self._speller)
         if set(labels.ids) <= {emitter.vocabulary.wildcard, emitter.vocabulary.delimiter}:
             return StrettoError(
                 "the model can write no letter of this text", item.where,
