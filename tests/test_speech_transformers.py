@@ -53,7 +53,7 @@ def vits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_batched_is_alone_but_for_rounding(vits: Path) -> None:
-    """Without the margin behind each row the ends differ by half of full scale."""
+    """Without the margin behind each row their ends would differ by thousands of steps."""
     together = open_speech(config(vits)).say(requests(*TEXTS))
     alone = open_speech(config(vits, batch=1)).say(requests(*TEXTS))
     for one, other in zip(together, alone, strict=True):
