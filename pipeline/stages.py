@@ -152,7 +152,7 @@ def _pack(work: Work, config: Config) -> Work:
     assert work.sample is not None
     packed = replace(pack(work.sample), reports=work.reports)
     # all samples of a subset have one member set (promise 6): column-inferring readers need it
-    wanted = members_of(work.record) | acoustics.stem_members(work.record, config)
+    wanted = members_of(work.record) | acoustics.stem_members(config)
     odd = sorted(packed.members.keys() ^ wanted)
     if odd:
         raise StrettoError(f"members that its subset has not, or has: {', '.join(odd)}")

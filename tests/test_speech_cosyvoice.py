@@ -252,11 +252,11 @@ def folder(
     request: pytest.FixtureRequest, home: Path, repo: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A small model of each version, built by the checkout's own classes."""
-    if not (home / f"examples/libritts/cosyvoice3/conf/cosyvoice{request.param}.yaml").exists():
-        if request.param == 3:
-            pytest.skip("this checkout is older than CosyVoice 3")
-    made = tmp_path_factory.mktemp("cosyvoice") / f"model{request.param}"
-    run(repo, "tests/cosyvoice_model.py", str(made), str(home), str(request.param))
+    version = request.param
+    if not (home / f"examples/libritts/cosyvoice{version}/conf/cosyvoice{version}.yaml").exists():
+        pytest.skip(f"this checkout is older than CosyVoice {version}")
+    made = tmp_path_factory.mktemp("cosyvoice") / f"model{version}"
+    run(repo, "tests/cosyvoice_model.py", str(made), str(home), str(version))
     return made
 
 
