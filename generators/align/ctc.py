@@ -57,6 +57,8 @@ class CtcAligner:
             f"ctc {identity}",
             *(f"{n} {installed_version(n)}" for n in ("torch", "transformers")),
         ]
+        # what was good enough for one bound is not for another: kept answers are of one bound
+        parts.append(f"min_score {self._config.min_score:g}")
         if self._config.romanise:
             parts.append(f"uroman {installed_version('uroman')}")
         return ", ".join([*parts, f"soxr {installed_version('soxr')}", f"stretto-ctc {REVISION}"])
