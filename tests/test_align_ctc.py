@@ -146,11 +146,13 @@ def test_a_low_score_is_an_error_or_an_estimate(folder: Path) -> None:
     assert isinstance(heard, Alignment) and heard.word_times == "aligned"
 
 
-def test_a_word_ends_where_its_sound_does() -> None:
+def test_a_word_has_the_sound_around_its_peaks() -> None:
     pcm = np.concatenate([noise(0.5), np.zeros(RATE // 2, np.int16), noise(0.5)])
-    # peaks: two words in the first sound, one in the second
-    cuts = closed([(1000, 1320), (3000, 3320), (17000, 17320)], item("a b c", pcm))
-    assert cuts == [(1000, 3000), (3000, 8000), (17000, 24000)]
+    # peaks: two words in the first sound, one in the second; a word's sound reaches 4,000 samples
+    cuts = closed([(1000, 1320), (5000, 5320), (17000, 17320)], item("a b c", pcm))
+    assert cuts == [(0, 5000), (5000, 8000), (16000, 21320)]
+    assert closed([(23000, 23320)], item("c", pcm)) == [(19000, 24000)]
+    assert closed([(11000, 11320)], item("a", pcm)) == [(10880, 11360)]  # in silence: to a frame
 
 
 def test_the_cache_is_write_once(aligner: CtcAligner, tmp_path: Path) -> None:
@@ -183,6 +185,8 @@ def test_another_model_is_another_version(
     other = CtcAligner(config(write_ctc(tmp_path / "other", "abc")))
     assert aligner.version() != other.version()
     assert aligner.version() == CtcAligner(config(folder)).version()
+    # a kept answer that was good enough then may not be now
+    assert aligner.version() != CtcAligner(config(folder, min_score=0.5)).version()
     assert "transformers" in aligner.version() and str(folder) not in aligner.version()
 
 

@@ -88,6 +88,7 @@ def test_engine_times_stay_and_nothing_is_asked(
     without = [stage for stage in STAGES if stage.name != "align"]
     assert packed == make_shard(records, config, services, without)[0]
     assert counting.batches == [] and len(packed) == 4
+    assert all("align" not in t.provenance.backends for t in timelines(packed))
 
 
 def test_wordless_speech_is_aligned_in_one_batch_and_passes_check(
@@ -120,10 +121,15 @@ def test_the_speech_says_how_its_words_were_found(
         speech = [s for work in works for s in work.speech.values()]
         assert {s.word_times for s in speech} == {name}
         assert all(s.words for s in speech)
+        asked = config.model_copy(update={"align": section})
         packed, rejections = make_shard(
-            records, config, Services(Wordless(services), open_aligner(section))
+            records, asked, Services(Wordless(services), open_aligner(section))
         )
         assert len(packed) == 4 and not rejections
+        for found in timelines(packed):
+            said = [e for e in (*found.world, *found.agent) if e.kind in ("hear", "say")]
+            assert {e.word_times for e in said} == {name}  # type: ignore[union-attr]
+            assert found.provenance.backends["align"] == section.resolved
 
 
 def test_what_cannot_be_aligned_rejects_its_own_record(
