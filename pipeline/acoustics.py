@@ -15,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generators import acoustics
-from generators.mix import STEMS
 from pipeline.media import MemberMedia
 from pipeline.work import Work
 from schemas.config import Config
 from schemas.errors import StrettoError
 from schemas.records import Dialogue, InputRecord
-from schemas.sample import Sample
+from schemas.sample import STEMS, Sample
 from schemas.timeline import Effect, Timeline
 
 Stems = dict[str, NDArray[np.int16]]
