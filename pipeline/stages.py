@@ -17,7 +17,7 @@ from pathlib import Path
 from generators.align import open_aligner
 from generators.scene.voices import check_voices
 from generators.speech import Speech, SpeechBackend, Spoken, open_speech
-from pipeline import acoustics, align
+from pipeline import acoustics, align, rewrite
 from pipeline.artefacts import artefacts
 from pipeline.check import check
 from pipeline.checks.stage import run_checks
@@ -69,7 +69,7 @@ def open_services(
     cache = Path(config.speech.cache).expanduser() if config.speech.cache else None
     aligner = open_aligner(config.align, cache / "aligned" if cache else None)
     aligner.check()
-    return Services(speech, aligner)
+    return Services(speech, aligner, rewrite.open_rewriter(config, store))
 
 
 def make_shard(
@@ -171,6 +171,7 @@ def members_of(record: InputRecord) -> set[str]:
 
 
 STAGES = (
+    rewrite.STAGE,
     each("plan", _plan),
     Stage("speak", _speak),
     align.STAGE,
