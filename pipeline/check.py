@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from generators.rewrite import check as check_rewriter
 from pipeline import vad
 from pipeline.checks import CHECKS, Check
 from schemas.config import Config
@@ -32,6 +33,7 @@ def require(config: Config) -> None:
             lane, AudioLane
         ):  # refused here, not by `stretto fit` after the corpus is made
             AudioSettings(config.speech.sample_rate_hz, lane.rate_hz).mel  # noqa: B018
+    check_rewriter(config.text)
     for wanted in CHECKS:
         if (settings := wanted.settings(config.checks)) is not None:
             _require(wanted, settings, config.name)

@@ -46,6 +46,8 @@ SHAPING = (
 )
 # keys of `speech:` that say where an engine runs, not what it says
 PLACES = ("cache", "python", "env", "streams", "gpus", "cpus", "deadline_s")
+# keys of `text:` that say where the rewriter's server is and how patiently it is asked
+TEXT_PLACES = ("url", "api_key_env", "cache", "timeout_s", "streams")
 WHOLE_BYTES = 64 << 20
 EDGE_BYTES = 8 << 20
 
@@ -95,6 +97,8 @@ def resolved(config: Config) -> dict[str, Any]:
     data.pop("codecs")
     for name in PLACES:
         data["speech"].pop(name)
+    for name in TEXT_PLACES:
+        data["text"].pop(name)
     data["checks"].pop("verdicts")
     return data
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from generators.align import open_aligner
 from generators.scene.voices import check_voices
 from generators.speech import Speech, SpeechBackend, Spoken, open_speech
-from pipeline import acoustics, align
+from pipeline import acoustics, align, rewrite
 from pipeline.artefacts import alignments, artefacts
 from pipeline.check import check
 from pipeline.checks.stage import run_checks
@@ -67,7 +67,7 @@ def open_services(
     speech.check()
     aligner = open_aligner(config.align, alignments(config, store))
     aligner.check()
-    return Services(speech, aligner)
+    return Services(speech, aligner, rewrite.open_rewriter(config, store))
 
 
 def make_shard(
@@ -169,6 +169,7 @@ def members_of(record: InputRecord) -> set[str]:
 
 
 STAGES = (
+    rewrite.STAGE,
     each("plan", _plan),
     Stage("speak", _speak),
     align.STAGE,

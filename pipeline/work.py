@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from generators.align import Aligner
+from generators.rewrite import Rewriter
 from generators.sources import RecordedAudio
 from generators.speech import Speech, SpeechRequest
 from generators.speech.cache import CachedBackend
@@ -35,6 +36,7 @@ class Services:
 
     speech: CachedBackend
     aligner: Aligner
+    rewriter: Rewriter | None = None
     _models: dict[str, Any] = field(default_factory=dict)
 
     def model(self, name: str, make: Callable[[], Any]) -> Any:

@@ -38,6 +38,7 @@ _CODE = re.compile(
     r"[{}=<>\\]|;\s*$|\w\(|^\s*(?:def|import|class|return|\$|#include|>>>)(?:\s|$)", re.M
 )
 _FINISHED = re.compile(rf"[{STOPS}{WIDE_STOPS},;:，；：、][{re.escape(CLOSERS)}*_]*$")
+_LEFTOVER = re.compile(r"\*\*|``|https?://|</\w|\|.*\|")
 _SPACE = re.compile(r"\s+")
 # A line this short that the next one does not continue was broken on purpose.
 _SHORT_LINE = 60
@@ -61,6 +62,19 @@ def plain(text: str, language: str = "en", role: str = "assistant", announce: bo
         finish = part.closed or after is not None
         part.text += _stop(spelling) if finish and not _FINISHED.search(part.text) else ""
     return _SPACE.sub(" ", " ".join(part.text for part in parts)).strip()
+
+
+def has_marks(text: str) -> bool:
+    """Whether a text that should be plain speech still holds Markdown, a tag or an address."""
+    blocks = _parser().parse(text)
+    inline = [child.type for block in blocks for child in block.children or []]
+    plain_blocks = {block.type for block in blocks} <= {
+        "paragraph_open",
+        "inline",
+        "paragraph_close",
+    }
+    only_text = set(inline) <= {"text", "text_special", "softbreak"}
+    return not plain_blocks or not only_text or bool(_LEFTOVER.search(text))
 
 
 @dataclass

@@ -20,6 +20,7 @@ from schemas.config.sources import (
     TrajectorySource,
 )
 from schemas.config.speech import SpeechConfig
+from schemas.config.text import TextConfig
 
 __all__ = [
     "AcousticsConfig",
@@ -35,6 +36,7 @@ __all__ = [
     "ShardsConfig",
     "SourceEntry",
     "SpeechConfig",
+    "TextConfig",
     "TrajectorySource",
     "VideoConfig",
     "config_error",

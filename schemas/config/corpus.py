@@ -19,6 +19,7 @@ from schemas.config.faults import config_error
 from schemas.config.scene import SceneConfig
 from schemas.config.sources import SourceEntry
 from schemas.config.speech import SpeechConfig
+from schemas.config.text import TextConfig
 from schemas.errors import StrettoError
 
 
@@ -70,6 +71,7 @@ class Config(Record):
     seed: int = Field(default=0, ge=0)
     sources: tuple[SourceEntry, ...] = Field(min_length=1)
     scene: SceneConfig = SceneConfig()
+    text: TextConfig = TextConfig()
     speech: SpeechConfig = SpeechConfig()
     align: AlignConfig = AlignConfig()
     acoustics: AcousticsConfig = AcousticsConfig()
