@@ -110,7 +110,7 @@ def test_padding_behind_the_words_is_found() -> None:
 
 
 def _longer(piece: Any) -> Any:
-    return piece.model_copy(update={"end_s": piece.end_s + 0.45})
+    return piece.model_copy(update={"end_s": piece.end_s + 0.5})
 
 
 def test_a_hole_in_a_word_is_found() -> None:
@@ -210,3 +210,17 @@ def test_checks_are_switched_and_bounded_in_the_config() -> None:
         with pytest.raises(StrettoError, match=said) as error:
             _config(**wrong)
         assert "\n" not in str(error.value)
+
+
+def test_speech_of_others_is_nobodys() -> None:
+    """A voice in the background may be as loud, as quiet or as fast as it likes."""
+    sample = clean()
+    others = tuple(
+        e.model_copy(update={"behaviour": "background", "speaker": "bystander"})
+        for e in sample.timeline.world
+    )
+    crowd = replace(sample, timeline=sample.timeline.model_copy(update={"world": others}))
+    loud = replace(crowd, listen=louder(0.001)(crowd.listen))
+    for name in ("level", "silence", "rate"):
+        finding = found(name, loud)
+        assert finding.verdict == "ok" and not any("user" in f for f in finding.figures)
