@@ -125,7 +125,7 @@ def _inside_reasons(
 CHECK = Check(
     name="silence",
     needs="nothing",
-    cost="over 3,000 times real time",
+    cost="over 5,000 times real time",
     fix="trim the speech or mend its word times, or widen `checks.silence`",
     settings=lambda checks: checks.silence,
     run=_run,
