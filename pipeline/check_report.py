@@ -153,7 +153,8 @@ def _row(check: Check, about: Mapping[str, Any]) -> tuple[str, ...]:
             "",
             "",
         )
-    figures = [f"{n.replace('_', ' ')} {v:.1%}" for n, v in about.get("totals", {}).items()]
+    totals = about.get("totals", {})
+    figures = [f"{n.replace('_', ' ')} {totals[n]:.1%}" for n in check.shown if n in totals]
     figures += [
         f"{n.replace('_', ' ')} {' / '.join(f'{q[p]:g}' for p in QUANTILES)}"
         for n in check.shown

@@ -59,11 +59,16 @@ def spoken_spans(timeline: Timeline, channel: str) -> Spans:
     return joined
 
 
+def by_user(event: Hear) -> bool:
+    """Whether it is the user who speaks, and nobody in the background."""
+    return event.speaker != "bystander" and event.behaviour != "background"
+
+
 def doubtful_spans(timeline: Timeline, channel: str) -> Spans:
     """When a detector may say either: sounds, speech of others, the assistant's echo in `listen`."""
     if channel == "speak":
         return []
-    others = [e for e in timeline.world if isinstance(e, Hear) and e.speaker != "user"]
+    others = [e for e in timeline.world if isinstance(e, Hear) and not by_user(e)]
     sounds = [e for e in timeline.world if isinstance(e, Sound)]
     spans = [(e.start_s, e.end_s) for e in others] + [(e.start_s, e.end_s) for e in sounds]
     echoes = any("echo" in effect.name for effect in timeline.provenance.acoustics)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from broken_samples import both, clean, faster, found, later, louder, slower
 from worlds import config, dialogue, sample_of
 
+from generators.sources import read_source
 from pipeline.checks import CHECKS
 from pipeline.checks.scripts import syllabic, unspaced
 from pipeline.checks.voices import amplitude, decibels, voices
 from pipeline.vad import Vad
-from schemas.config import ChecksConfig, Config
+from schemas.config import ChecksConfig, Config, SourceEntry
 from schemas.errors import StrettoError
+from schemas.records import Dialogue
 from schemas.sample import Sample
 from schemas.timeline import Effect, Say
 
@@ -110,7 +114,7 @@ def test_padding_behind_the_words_is_found() -> None:
 
 
 def _longer(piece: Any) -> Any:
-    return piece.model_copy(update={"end_s": piece.end_s + 0.45})
+    return piece.model_copy(update={"end_s": piece.end_s + 0.5})
 
 
 def test_a_hole_in_a_word_is_found() -> None:
@@ -210,3 +214,58 @@ def test_checks_are_switched_and_bounded_in_the_config() -> None:
         with pytest.raises(StrettoError, match=said) as error:
             _config(**wrong)
         assert "\n" not in str(error.value)
+
+
+def test_speech_of_others_is_nobodys() -> None:
+    """A voice in the background may be as loud, as quiet or as fast as it likes."""
+    sample = clean()
+    others = tuple(
+        e.model_copy(update={"behaviour": "background", "speaker": "bystander"})
+        for e in sample.timeline.world
+    )
+    crowd = replace(sample, timeline=sample.timeline.model_copy(update={"world": others}))
+    loud = replace(crowd, listen=louder(0.001)(crowd.listen))
+    for name in ("level", "silence", "rate"):
+        finding = found(name, loud)
+        assert finding.verdict == "ok" and not any("user" in f for f in finding.figures)
+
+
+def test_inputs_that_none_of_us_made_are_inside_the_bounds(shared_dir: Path) -> None:
+    """Dialogues of two corpora, spoken; numbers, code and odd signs are in them."""
+    talk = {"format": "json", "turns": "turns", "role": "speaker", "text": "utterance"}
+    sgd = {"id": "dialogue_id", "roles": {"USER": "user", "SYSTEM": "assistant"}}
+    for source in (
+        {"path": str(shared_dir / "data/oasst_en_100/en_100_tree.jsonl"), "format": "tree"},
+        {"path": str(shared_dir / "data/sgd/test_dialogues_011.json"), **talk, **sgd},
+    ):
+        entry = SourceEntry.model_validate({"dialogues": source})
+        records = [r for r in read_source(entry, "real") if isinstance(r, Dialogue)][:40:8]
+        assert len(records) == 5
+        for record in records:
+            sample = sample_of(record, config())
+            for name in EXACT:
+                assert found(name, sample).verdict == "ok", (record.key, name)
+
+
+def test_real_recordings_are_inside_the_bounds(shared_dir: Path) -> None:
+    """What people and other engines said, as one long word of an assistant's."""
+    paths = sorted((shared_dir / "data/asr_reference_en").glob("*.flac"))
+    paths += sorted((shared_dir / "data/vap_phrases_tts_aligned").rglob("*.wav"))[::4]
+    assert len(paths) > 4
+    for path in paths:
+        pcm, rate_hz = soundfile.read(path, dtype="int16", always_2d=True)
+        for name in ("clipping", "level", "silence"):
+            finding = found(name, _recorded(pcm[:, 0].copy(), rate_hz))
+            assert finding.verdict == "ok", (path.name, name, finding.reasons)
+
+
+def _recorded(pcm: Any, rate_hz: int) -> Sample:
+    """A sample whose assistant says one word for as long as the recording lasts."""
+    timeline, end_s = clean().timeline, len(pcm) / rate_hz
+    say = next(e for e in timeline.agent if isinstance(e, Say))
+    word = say.words[0].model_copy(update={"start_s": 0.0, "end_s": end_s})
+    piece = say.pieces[0].model_copy(update={"start_s": 0.0, "end_s": end_s})
+    said = say.model_copy(update={"start_s": 0.0, "words": (word,), "pieces": (piece,)})
+    track = timeline.speak.model_copy(update={"sample_rate_hz": rate_hz, "sample_count": len(pcm)})
+    update = {"agent": (said,), "world": (), "listen": track, "speak": track, "duration_s": end_s}
+    return Sample(timeline.model_copy(update=update), np.zeros_like(pcm), pcm)

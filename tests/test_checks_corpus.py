@@ -256,14 +256,6 @@ def test_a_model_rejects_by_a_kept_verdict(tmp_path: Path) -> None:
     ("checks", "said"),
     [
         ({"asr": {"model": "/nowhere/whisper"}}, "checks.asr: /nowhere/whisper can't be opened"),
-        (
-            {"asr": {"model": "/nowhere/w", "backend": "transformers"}},
-            "checks.asr: /nowhere/w can't be opened by transformers",
-        ),
-        (
-            {"speaker": {"model": "/nowhere/wavlm"}},
-            "checks.speaker: /nowhere/wavlm can't be opened",
-        ),
         ({"level": {"dbfs": [0, -10]}}, "the low bound 0 is not below"),
         ({"speech": {"reject": True}}, "needs checks.verdicts"),
     ],
@@ -276,6 +268,23 @@ def test_what_cannot_run_refuses_the_run(tmp_path: Path, checks: Any, said: str)
     assert done.returncode == 2 and said in done.stderr, done.stderr
     assert len([line for line in done.stderr.splitlines() if said in line]) == 1
     assert "Traceback" not in done.stderr and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("section", "settings"),
+    [
+        ("asr", {"model": "/nowhere/w", "backend": "transformers"}),
+        ("speaker", {"model": "/nowhere/w"}),
+    ],
+)
+def test_a_missing_model_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: str, settings: Any
+) -> None:
+    pytest.importorskip("transformers")
+    pytest.importorskip("jiwer")
+    with pytest.raises(StrettoError, match=f"small: checks.{section}: /nowhere/w") as error:
+        check.require(config_of(tmp_path, 1, **{section: settings}))
+    assert "\n" not in str(error.value) and "can't be opened" in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_errors_are_counted_by_word() -> None:
 
 
 def test_what_is_spelled_otherwise_is_no_error() -> None:
-    assert errors("It's twenty-one, isn't it?", "it is 21 isnt it", "en").wrong <= 1
+    assert errors("It's twenty-one, isn't it?", "it is 21 is not it", "en") == Errors(0, 6)
     assert errors("Wie spät? Um 8!", "wie spät um 8", "de") == Errors(0, 4)
     assert errors("हो गया।", "हो गया", "hi") == Errors(0, 2)
     assert errors("हो गया।", "हा गया", "hi") == Errors(1, 2)  # a vowel sign is a letter
@@ -211,8 +211,9 @@ def test_the_main_job_with_a_model(faster: Path, tmp_path: Path, capsys: Any) ->
         for out in ("asr", "plain")
     ]
     assert tars[0] == tars[1] and tars[0]
-    card = (tmp_path / "asr/README.md").read_text()
-    assert "| wer | run | 3 of 3 | 0.0% | 0 | user wer " in card
+    lines = (tmp_path / "asr/README.md").read_text().splitlines()
+    (line,) = [line for line in lines if line.startswith("| wer ")]
+    assert line.startswith("| wer | run | 3 of 3 | 0.0% | 0 | user wer ")
 
 
 # ---- likeness by vectors that are known ----------------------------------------------------------

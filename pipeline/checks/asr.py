@@ -25,6 +25,7 @@ PACKAGES = {
 # Whisper's codes where they differ from the corpus's
 _WHISPER = {"cmn": "zh", "nb": "no", "fil": "tl"}
 RATE_HZ = 16000
+DTYPES = ("default", "float32", "float16", "bfloat16")
 
 
 class Asr(Protocol):
@@ -116,6 +117,8 @@ class TransformersAsr:
         logging.disable_progress_bar()
         dtype = None
         if settings.compute_type != "default":
+            if settings.compute_type not in DTYPES:
+                raise ValueError(f"compute_type is one of {', '.join(DTYPES)} here")
             dtype = getattr(torch, settings.compute_type)
         pipe: Any = pipeline(
             "automatic-speech-recognition",

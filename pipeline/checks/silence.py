@@ -36,14 +36,16 @@ class _Sound:
         low, high = np.searchsorted(self.loud, (start, end))
         return self.loud[[low, high - 1]] if high > low else self.loud[:0]
 
-    def longest_gap(self, start: int, end: int) -> int:
-        """The longest still stretch inside [start, end), samples."""
-        first = int(np.searchsorted(self.gap_ends, start, "right"))
-        last = int(np.searchsorted(self.gap_starts, end))
-        if first >= last:
-            return 0
-        starts = np.maximum(self.gap_starts[first:last], start)
-        return int((np.minimum(self.gap_ends[first:last], end) - starts).max())
+    def longest_gaps(self, starts: list[int], ends: list[int]) -> list[int]:
+        """The longest still stretch inside each [start, end), samples."""
+        first = np.searchsorted(self.gap_ends, starts, "right")
+        last = np.searchsorted(self.gap_starts, ends)
+        found = [0] * len(starts)
+        for n in np.flatnonzero(last > first):  # few words have one
+            gaps = slice(first[n], last[n])
+            begun = np.maximum(self.gap_starts[gaps], starts[n])
+            found[n] = int((np.minimum(self.gap_ends[gaps], ends[n]) - begun).max())
+        return found
 
 
 def _run(samples: Sequence[Sample], bounds: SilenceCheck, models: Models) -> list[Finding]:
@@ -91,18 +93,14 @@ def _edges_s(sound: _Sound, piece: Piece) -> tuple[float, float]:
 
 def _words(sound: _Sound) -> tuple[list[tuple[str, float, float, float]], float]:
     """(event, start, end, longest still stretch) of each word that has one; share of dead words."""
-    voice, found, dead, total = sound.voice, [], 0, 0
-    for event in voice.utterances:
-        for word in event.words:
-            if word.cut:
-                continue
-            start, end = voice.at(word.start_s), voice.at(word.end_s)
-            gap = sound.longest_gap(start, end)
-            total += 1
-            dead += gap > 0 and gap >= end - start
-            if gap:
-                found.append((event.id, word.start_s, word.end_s, voice.seconds(gap)))
-    return found, round(dead / max(1, total), 4)
+    voice = sound.voice
+    words = [(e.id, w.start_s, w.end_s) for e in voice.utterances for w in e.words if not w.cut]
+    starts = [voice.at(start_s) for _, start_s, _ in words]
+    ends = [voice.at(end_s) for _, _, end_s in words]
+    gaps = sound.longest_gaps(starts, ends)
+    found = [(*w, voice.seconds(gap)) for w, gap in zip(words, gaps, strict=True) if gap]
+    dead = sum(0 < b - a <= gap for a, b, gap in zip(starts, ends, gaps, strict=True))
+    return found, round(dead / max(1, len(words)), 4)
 
 
 def _edge_reasons(
@@ -127,7 +125,7 @@ def _inside_reasons(
 CHECK = Check(
     name="silence",
     needs="nothing",
-    cost="over 3,000 times real time",
+    cost="over 5,000 times real time",
     fix="trim the speech or mend its word times, or widen `checks.silence`",
     settings=lambda checks: checks.silence,
     run=_run,

@@ -18,7 +18,6 @@ from pipeline.work import Work, guarded, rejection
 from schemas.config import Config
 from schemas.draws import uniform
 from schemas.errors import StrettoError
-from schemas.records import Dialogue
 
 Found = tuple[Check, Finding]
 
@@ -36,8 +35,7 @@ def run_checks(works: Sequence[Work], config: Config, models: Models) -> list[Wo
 
 def drawn(check: Check, work: Work, config: Config) -> bool:
     """Whether this sample is one of the check's share: whatever else is in its shard."""
-    record = work.record
-    key = record.draw_key if isinstance(record, Dialogue) else record.key
+    key = getattr(work.record, "draw_key", work.record.key)  # a twin is drawn with its pair
     return uniform(config.seed, key, "sample", check.draw or check.name) < check.share(
         config.checks
     )

@@ -13,6 +13,7 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.vad import by_user
 from schemas.sample import Sample
 from schemas.timeline import Hear, Piece, Say, TimedWord
 
@@ -71,7 +72,7 @@ class Voice:
 def voices(sample: Sample) -> tuple[Voice, Voice]:
     """The user and the assistant."""
     timeline = sample.timeline
-    heard = tuple(e for e in timeline.world if isinstance(e, Hear) and e.speaker == "user")
+    heard = tuple(e for e in timeline.world if isinstance(e, Hear) and by_user(e))
     said = tuple(e for e in timeline.agent if isinstance(e, Say))
     return (
         Voice("user", sample.listen, timeline.listen.sample_rate_hz, heard),

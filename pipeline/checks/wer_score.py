@@ -48,7 +48,8 @@ def errors(due: str, heard: str, language: str) -> Errors:
 def normalised(text: str, language: str) -> str:
     """The text as it is compared."""
     if language.lower().split("-")[0] == "en":
-        return _english()(text)
+        # it leaves a full stop for the sake of numbers
+        return " ".join(w for w in _english()(text).split() if any(c.isalnum() for c in w))
     # vowel signs (category M) are letters in Hindi: Whisper's own normaliser drops them
     folded = unicodedata.normalize("NFKC", text).casefold()
     kept = (c if unicodedata.category(c)[0] in "LMN" else " " for c in folded)

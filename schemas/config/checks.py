@@ -58,7 +58,7 @@ class SilenceCheck(Record):
     """
 
     floor_dbfs: Level = -54.0
-    max_edge_s: Positive = 0.4
+    max_edge_s: Positive = 0.45
     max_inside_s: Positive = 0.6
     max_words: Rate = 0.2
     reject: bool = True
