@@ -7,11 +7,12 @@ Both texts go through the rules' rewriter, so "12" and "twelve" are the same wor
 and the sentences that announce them, count on neither side. Then, over words (characters in scripts
 without spaces), as multisets:
 
-    score = F1(words) x (0.5 + 0.5 x F1(numbers))
+    score = F1(words) x (0.5 + 0.5 x R(numbers))
 
-F1 is 2 x common / (words of write + words of say). Numbers have a factor of their own because one
-wrong number among a hundred words is a contradiction, not one per cent of an error. A side that has
-no word of a kind where the other has none either scores 1 for it.
+F1 is 2 x common / (words of write + words of say). R is the share of the words that numbers and
+signs of `write` became ("twelve", "percent") that `say` has too: it is a factor of its own because
+one wrong number among a hundred words is a contradiction, not one per cent of an error. Where both
+sides have no word F1 is 1, where `write` has no number R is 1. What the rules say scores 1.
 """
 
 from __future__ import annotations
@@ -19,9 +20,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from functools import lru_cache
 
-from generators.speakable import CODE, TABLE, speakable
+from generators.speakable import plain, speakable, verbal, without_announcements
 from generators.speech.tokens import HAN, KANA
 from schemas.timeline import Say, Timeline, Write
 
@@ -33,10 +33,14 @@ _APOSTROPHE = re.compile("['’ʼ]")
 
 def consistency(write: str, say: str, language: str = "en") -> float:
     """How well `say` agrees with `write`: 1 says all of it and nothing else, 0 has no word of it."""
-    written, said = _said(write, language), _said(say, language)
-    words = _f1(Counter(_words(written)), Counter(_words(said)))
-    numbers = _f1(Counter(_numbers(written)), Counter(_numbers(said)))
-    return round(words * (0.5 + 0.5 * numbers), 6)
+    if say in (speakable(write, language), speakable(write, language, "user")):
+        return 1.0
+    shown = plain(write, language, announce=False)
+    written = Counter(_words(verbal(shown, language)))
+    spoken = plain(without_announcements(say, language), language, announce=False)
+    said = Counter(_words(verbal(spoken, language)))
+    numbers = written - Counter(word for word in _words(shown) if not _has_digit(word))
+    return round(_f1(written, said) * (0.5 + 0.5 * _recall(numbers, said)), 6)
 
 
 def consistency_of(timeline: Timeline) -> tuple[float, ...]:
@@ -55,16 +59,6 @@ def written_and_said(timeline: Timeline) -> tuple[tuple[Write, Say], ...]:
     return tuple((write, say) for write, say in pairs if say is not None)
 
 
-@lru_cache(maxsize=256)
-def _said(text: str, language: str) -> str:
-    """The speakable form without the sentences that announce code and tables."""
-    said = speakable(text, language)
-    base = language.replace("_", "-").split("-")[0].lower()
-    for phrase in (CODE.get(base), TABLE.get(base)):
-        said = said.replace(phrase, " ") if phrase else said
-    return said
-
-
 def _words(text: str) -> list[str]:
     """The words without case and punctuation; single characters where no spaces are written."""
     folded = _APOSTROPHE.sub("", unicodedata.normalize("NFKC", text).casefold())
@@ -72,8 +66,12 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(kept)
 
 
-def _numbers(text: str) -> list[str]:
-    return [word for word in _words(text) if any(char.isdigit() for char in word)]
+def _has_digit(word: str) -> bool:
+    return any(char.isdigit() for char in word)
+
+
+def _recall(written: Counter[str], said: Counter[str]) -> float:
+    return (written & said).total() / written.total() if written else 1.0
 
 
 def _f1(written: Counter[str], said: Counter[str]) -> float:

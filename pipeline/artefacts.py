@@ -18,21 +18,30 @@ from pipeline.store_local import LocalStore
 from schemas.config import Config
 from schemas.errors import MachineError, StrettoError
 
-FOLDER = "artefacts/speech"
+FOLDER, ALIGNED = "artefacts/speech", "artefacts/align"
 
 
 def artefacts(config: Config, store: Store | None) -> Artefacts | None:
     """Where utterances are kept. StrettoError when it can't be had."""
+    return _kept(config, store, FOLDER, engine(config.speech.backend).pure)
+
+
+def alignments(config: Config, store: Store | None) -> Artefacts | None:
+    """Where a model's word times are kept: beside the utterances, by the same rules."""
+    return _kept(config, store, ALIGNED, config.align.resolved == "duration")
+
+
+def _kept(config: Config, store: Store | None, folder: str, pure: bool) -> Artefacts | None:
     if place := config.speech.cache:
         kept = open_store(place)
         if isinstance(kept, LocalStore):
             return FolderArtefacts(kept.root)
         return ObjectArtefacts(kept, "")
-    if store is None or engine(config.speech.backend).pure:
+    if store is None or pure:
         return None
     if isinstance(store, LocalStore):
-        return FolderArtefacts(store.root / FOLDER)
-    return ObjectArtefacts(store, f"{FOLDER}/")
+        return FolderArtefacts(store.root / folder)
+    return ObjectArtefacts(store, f"{folder}/")
 
 
 class ObjectArtefacts:

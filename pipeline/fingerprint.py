@@ -28,16 +28,20 @@ from schemas.errors import StrettoError
 # Counts up when stretto itself changes the bytes it makes from the same records.
 PIPELINE_FORMAT = 2
 # These decide bytes: numpy (draws, npy), soxr and scipy (resampling), soundfile (FLAC), av (MP4),
-# espeakng-loader (voices), pydantic (JSON), webdataset (tar), pyarrow (plan order, parquet).
+# espeakng-loader (voices), pydantic (JSON), webdataset (tar), pyarrow (plan order, parquet),
+# markdown-it-py, unicode-rbnf and babel (the speakable form).
 SHAPING = (
     "av",
+    "babel",
     "espeakng-loader",
+    "markdown-it-py",
     "numpy",
     "pyarrow",
     "pydantic",
     "scipy",
     "soundfile",
     "soxr",
+    "unicode-rbnf",
     "webdataset",
 )
 # keys of `speech:` that say where an engine runs, not what it says

@@ -41,6 +41,17 @@ def test_things_made_up_lower_it() -> None:
     assert consistency("It rains.", "It rains. It also snows in the hills today.") < 0.5
 
 
+def test_digits_and_words_are_the_same_number() -> None:
+    assert consistency("I have 12 cats.", "I have twelve cats.") == 1.0
+    assert consistency("I have twelve cats.", "I have 12 cats.") == 1.0
+
+
+def test_an_announcement_in_other_words_costs_little() -> None:
+    text = "Here is how to add two numbers in the shell.\n\n```sh\necho $((1 + 2))\n```\n"
+    said = "Here is how to add two numbers in the shell. I put it on your screen."
+    assert 0.7 < consistency(text, said) < 1
+
+
 def test_chinese_is_compared_by_character() -> None:
     assert consistency("我想要一杯咖啡。", "我想要一杯咖啡", "zh") == 1.0
     assert 0.4 < consistency("我想要一杯咖啡。", "我想要一杯茶。", "zh") < 1
