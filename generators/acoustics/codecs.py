@@ -6,7 +6,9 @@ AVX-512 machine, on an emulated Haswell and in every process (docs/acoustics.md)
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import av
@@ -38,9 +40,11 @@ def g722(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
 
 def opus(pcm: NDArray[np.int16], rate_hz: int, kbps: float) -> NDArray[np.int16]:
     """int16 [n] at 8, 16, 24 or 48 kHz -> int16 [n * 48000 / rate_hz] at 48 kHz, on the same clock."""
-    options = {"application": "voip", "frame_duration": str(OPUS_FRAME_MS)}
-    # the effort of a phone: half the time of the best
-    options["compression_level"] = "5"
+    options = {
+        "application": "voip",
+        "frame_duration": str(OPUS_FRAME_MS),
+        "compression_level": "5",  # the effort of a phone
+    }
     encoder = _encoder("libopus", rate_hz, round(kbps * 1000), options)
     wanted = len(pcm) * 48000 // rate_hz
     # one frame more, so that the delay does not cut the end off
@@ -62,21 +66,24 @@ def _encoder(
     return context
 
 
-def _encoded(encoder: Any, pcm: NDArray[np.int16], frame: int) -> list[Any]:
-    """Packets; the last frame is filled with silence."""
-    packets: list[Any] = []
+def _encoded(encoder: Any, pcm: NDArray[np.int16], frame: int) -> Iterator[Any]:
+    """Packets, one at a time: ten minutes of them would take 800 MB. The last frame is filled up."""
     for start in range(0, len(pcm), frame):
         block = pcm[start : start + frame]
         block = np.pad(block, (0, frame - len(block)))
         sound = av.AudioFrame.from_ndarray(block[None], format="s16", layout="mono")
         sound.sample_rate, sound.pts = encoder.sample_rate, start
-        packets += encoder.encode(sound)
-    return packets + encoder.encode(None)
+        yield from encoder.encode(sound)
+    yield from encoder.encode(None)
 
 
-def _decoded(name: str, rate_hz: int, packets: list[Any]) -> NDArray[np.int16]:
+def _decoded(name: str, rate_hz: int, packets: Iterable[Any]) -> NDArray[np.int16]:
     decoder: Any = av.CodecContext.create(name, "r")
     decoder.sample_rate, decoder.layout = rate_hz, "mono"
     decoder.open()
-    frames = [f for packet in [*packets, None] for f in decoder.decode(packet)]
-    return np.concatenate([f.to_ndarray().reshape(-1) for f in frames]).astype(np.int16)
+    parts = [
+        frame.to_ndarray().reshape(-1)
+        for packet in chain(packets, [None])
+        for frame in decoder.decode(packet)
+    ]
+    return np.concatenate(parts).astype(np.int16)
