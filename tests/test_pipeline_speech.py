@@ -21,6 +21,7 @@ from generators.speech.artefacts import Artefacts, FolderArtefacts
 from generators.speech.cache import CachedBackend, unpacked
 from generators.speech.espeak import EspeakBackend
 from pipeline.artefacts import ObjectArtefacts, artefacts
+from pipeline.plan import _clear
 from pipeline.ray_speech import actor_cpus, speech_pool
 from pipeline.runner_ray import cluster
 from pipeline.store import open_store
@@ -125,6 +126,17 @@ def test_where_utterances_are_kept(tmp_path: Path) -> None:
     assert artefacts(config(**model), None) is None
     with pytest.raises(StrettoError, match="no store for ftp://"):
         artefacts(config(cache="ftp://x"), out)
+
+
+def test_a_new_plan_keeps_what_was_spoken(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    for name in ("artefacts/speech/ab/x.utt", "plan/train-a-000000.jsonl"):
+        store.write_bytes(name, b"x")
+    _clear(store)
+    assert store.list() == ["artefacts/speech/ab/x.utt"]
+    store.write_bytes("thesis.txt", b"x")
+    with pytest.raises(StrettoError, match="files of no plan of stretto's: thesis.txt"):
+        _clear(store)
 
 
 def spoken_line(done: subprocess.CompletedProcess[str]) -> tuple[int, int]:

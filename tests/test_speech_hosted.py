@@ -26,7 +26,7 @@ from generators.speech import (
 )
 from generators.speech.hosted import HostedBackend
 from schemas.config.speech import SpeechConfig
-from schemas.errors import StrettoError
+from schemas.errors import MachineError, StrettoError
 
 TEXTS = ("One fish.", "Two fish, red fish.", "Blue fish?", "This one has a little star.", "...")
 REQUESTS = [SpeechRequest(text, Voice("v", "en-US", "f4"), 3) for text in TEXTS]
@@ -126,6 +126,18 @@ def test_a_worker_that_hangs_is_ended_and_asked_again(hosted: HostedBackend) -> 
     os.kill(first, signal.SIGSTOP)
     assert same(hosted.say(REQUESTS[:1]), wanted)
     assert 3.5 < time.monotonic() - began_s < 60 and pid(hosted) != first
+
+
+def test_an_environment_that_breaks_stops_the_run_and_blames_no_text(tmp_path: Path) -> None:
+    python = venv(tmp_path / "env", True)
+    backend = HostedBackend(SpeechConfig(python=python))
+    backend.check()
+    os.kill(pid(backend), signal.SIGKILL)
+    [pth] = (tmp_path / "env").glob("lib/python*/site-packages/ours.pth")
+    pth.unlink()
+    with pytest.raises(MachineError, match="the speech worker does not start"):
+        backend.say(REQUESTS)
+    backend.close()
 
 
 def test_a_worker_ends_with_its_parent(python: str) -> None:

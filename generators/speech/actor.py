@@ -32,6 +32,7 @@ class SpeechActor:
     def open(self) -> dict[str, Any]:
         """`version`, or the `error` for which the engine can't run here."""
         try:
+            self._backend.check()
             return {"version": self._backend.version()}
         except StrettoError as error:
             return {"error": [error.what, error.where, error.fix]}

@@ -34,12 +34,13 @@ class HostedBackend:
 
     def version(self) -> str:
         """The versions that shape the audio, as found in the engine's own environment."""
-        self.check()
+        self._workers[0].start()
         return self._workers[0].version
 
     def check(self) -> None:
-        """StrettoError when the engine can't run in that environment."""
-        self._workers[0].start()
+        """StrettoError when the engine can't run there, on every stream at once."""
+        with ThreadPoolExecutor(len(self._workers)) as pool:
+            list(pool.map(WorkerProcess.start, self._workers))
 
     def close(self) -> None:
         """End the workers; the next use starts them again."""

@@ -74,11 +74,14 @@ class WorkerProcess:
         self.version = head["version"]
 
     def say(self, requests: list[SpeechRequest]) -> list[Spoken]:
-        """The answers to one batch. WorkerDied when there is none."""
+        """The answers to one batch. WorkerDied when there is none.
+
+        MachineError when no worker starts any more: then no utterance is to blame.
+        """
         try:
             self.start()
         except StrettoError as error:
-            raise WorkerDied(error.line()) from None
+            raise MachineError(error.what, error.where, error.fix) from None
         self._write({"requests": [wire.plain_request(request) for request in requests]})
         head, arrays = self._read(self.speech.deadline_s + (0 if self._loaded else LOADING_S))
         self._loaded = True
