@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from generators.scene.voices import voice_rights
 from pipeline.card import write_cards
 from pipeline.commit import Commit, read_commit
 from pipeline.fingerprint import PLACES
@@ -96,6 +97,7 @@ def _summary(
         "timeline_version": TIMELINE_VERSION,
         "name": config.name,
         "config": settings,
+        "voices": voice_rights(config),
         "fingerprint": plan.fingerprint.model_dump(mode="json"),
         "shards": sum(c.shard is not None for c in commits),
         "samples": table.num_rows,

@@ -96,6 +96,8 @@ def test_broken_files_are_one_line(tmp_path: Path) -> None:
 
 
 def test_a_cast_that_cannot_be_is_refused_before_work(tmp_path: Path) -> None:
+    with pytest.raises(StrettoError, match="unknown speech backend 'festival'; use espeak"):
+        check_voices(config(None, backend="festival"))
     with pytest.raises(StrettoError, match="no voices of its own"):
         check_voices(config(None, backend="transformers"))
     with pytest.raises(StrettoError, match="no variant 'f44'; did you mean f4"):

@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 
+from generators.speech.engines import engine
 from generators.speech.voice_book import VoiceBook, VoiceEntry, book_voice, read_book
 from generators.speech.voices import (
     Setting,
     Voice,
     check_variant,
     free_of,
+    licence_note,
     packaged_voice,
     pick_assistant,
     pick_voice,
@@ -48,19 +50,20 @@ def voice_of(name: str, config: Config) -> Voice:
     try:
         if config.speech.voices is None:
             return packaged_voice(name)
-        engine, rest = name.split(":", 1)
+        kind, rest = name.split(":", 1)
         id_, said = rest.split("@", 1)
         tag, *settings = said.split(",")
         drawn = [(key, _number(value)) for key, value in (s.split("=", 1) for s in settings)]
     except ValueError:
         fix = "use a name made by generators.scene.voices"
         raise StrettoError(f"{name!r} is no voice", fix=fix) from None
-    return book_voice(read_book(config.speech.voices).entry(engine, id_), tag, drawn)
+    return book_voice(read_book(config.speech.voices).entry(kind, id_), tag, drawn)
 
 
 def check_voices(config: Config) -> None:
     """Refuse, before any work, voices that can't be cast."""
     speech = config.speech
+    engine(speech.backend)
     if speech.voices is None:
         if speech.backend != "espeak":
             raise StrettoError(
@@ -85,6 +88,17 @@ def check_voices(config: Config) -> None:
 def voices_digest(config: Config) -> str | None:
     """All that the user's own voices are, prompts by content; None without a file."""
     return read_book(config.speech.voices).digest() if config.speech.voices else None
+
+
+def voice_rights(config: Config) -> list[dict[str, str | None]]:
+    """Whose voices the corpus may hold, with licence and consent: for the data card."""
+    if config.speech.voices is None:
+        return [{"id": "packaged", "engine": "espeak", **licence_note()}]
+    return [
+        {"id": e.id, "engine": e.engine, "licence": e.licence, "consent": e.consent}
+        for e in read_book(config.speech.voices).entries
+        if e.engine == config.speech.backend
+    ]
 
 
 def _cast(record: Dialogue | Trajectory, speaker: str, config: Config) -> Voice:

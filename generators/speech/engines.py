@@ -80,7 +80,6 @@ ENGINES: dict[str, Engine] = {
 def engine(name: str) -> Engine:
     """The engine `name`; StrettoError for an unknown one."""
     if name not in ENGINES:
-        raise StrettoError(
-            f"unknown speech backend {name!r}", "speech.backend", f"use {', '.join(ENGINES)}"
-        )
+        fix = f"use {', '.join(ENGINES)}"
+        raise StrettoError(f"unknown speech backend {name!r}", "speech.backend", fix)
     return ENGINES[name]
