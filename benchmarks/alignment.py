@@ -23,6 +23,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -39,8 +40,8 @@ from generators.text_split import sentences
 from schemas.config import AlignConfig
 
 REPO = Path(__file__).resolve().parents[1]
-SHARED = Path(os.environ.get("STRETTO_SHARED", "/work/shared"))
-TOY = Path("/tmp/stretto-toy-ctc")
+SHARED = Path(os.environ.get("STRETTO_SHARED", REPO.parent / "shared"))
+TOY = Path(gettempdir()) / "stretto-toy-ctc"
 
 
 @dataclass(frozen=True)

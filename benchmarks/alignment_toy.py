@@ -10,10 +10,13 @@ works and what peaks of a weak model do to word times; a real model is better.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
@@ -103,7 +106,7 @@ def _example(truth: Truth) -> tuple[np.ndarray, tuple[int, ...]] | None:
     """Normalised float32 sound and its labels; None for long or unwritable sentences."""
     item = truth.item
     known = vocabulary(vocab(), len(vocab()), 0, "|")
-    ids = spelled(item.text, item.language, sounding(item.text), known).ids
+    ids = spelled(item.text, sounding(item.text), known).ids
     if known.wildcard in ids or len(item.pcm) > 6 * item.sample_rate_hz:
         return None
     signal = item.pcm.astype(np.float32)

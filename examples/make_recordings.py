@@ -27,7 +27,7 @@ CALLS = {
         ("assistant", 0.4, "Good morning, this is the bakery. How can I help?"),
         ("user", 3.3, "Hi, do you still have rye bread?"),
         ("assistant", 5.6, "Yes, we have two loaves left. They came out of the oven at seven."),
-        ("user", 8.4, "mm-hmm"),
+        ("user", 8.1, "mm-hmm"),
         ("user", 10.0, "Great, could you keep one for me?"),
         ("assistant", 12.2, "Of course. Under which name?"),
         ("user", 14.0, "Martin. Thank you!"),

@@ -1,19 +1,16 @@
 """Recordings in place of speech: slices of their audio for the scene, whole channels for the tracks.
 
 speech = recorded_speech(record, audio)                 # what `speak` would have made
-sample = as_recorded(sample, record, audio, speech)                  # the tracks as they were recorded
+sample = as_recorded(sample, record, audio)             # the tracks as they were recorded
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
 
-import numpy as np
-
-from generators.place import SpeechKey
+from generators.place import PLAIN_AFTER_S, SpeechKey
 from generators.scene.recording import Take, takes
 from generators.sources.recorded_audio import RecordedAudio
 from generators.speech import Speech, SpokenWord
@@ -22,9 +19,7 @@ from schemas.errors import StrettoError
 from schemas.label import Evidence
 from schemas.records import Recording
 from schemas.sample import Sample
-from schemas.timeline import Hear, Provenance, Say, Timeline, WordTimes
-
-Event = TypeVar("Event", Hear, Say)
+from schemas.timeline import Hear, Piece, Provenance, Say
 
 
 def recorded_speech(record: Recording, audio: RecordedAudio) -> dict[SpeechKey, Speech]:
@@ -63,12 +58,7 @@ def _speech(take: Take, audio: RecordedAudio, speaker: str, said: str) -> Speech
     return Speech(pcm, rate, words, "given")
 
 
-def as_recorded(
-    sample: Sample,
-    record: Recording,
-    audio: RecordedAudio,
-    speech: Mapping[SpeechKey, Speech],
-) -> Sample:
+def as_recorded(sample: Sample, record: Recording, audio: RecordedAudio) -> Sample:
     """The sample with its tracks as they were recorded, and what the assistant rests on.
 
     What a recorded assistant says rests on the last word of the user's that ended before it spoke.
@@ -76,25 +66,21 @@ def as_recorded(
     count, rate = len(audio.user), audio.sample_rate_hz
     timeline = sample.timeline
     track = timeline.listen.model_copy(update={"sample_count": count, "sample_rate_hz": rate})
-    origin = {event_id: s.word_times for (event_id, _), s in speech.items()}
-    heard = _heard(timeline)
+    world = [_as_heard(e) if isinstance(e, Hear) else e for e in timeline.world]
+    heard = _heard_words(world)
+    agent = [_rested(_as_said(e), heard) if isinstance(e, Say) else e for e in timeline.agent]
     timeline = timeline.model_copy(
         update={
             "provenance": _provenance(timeline.provenance, record, rate),
             "duration_s": seconds(count, rate),
             "listen": track,
             "speak": track,
-            "world": tuple(_timed(e, origin) if isinstance(e, Hear) else e for e in timeline.world),
-            "agent": tuple(
-                _rested(_timed(e, origin), heard) if isinstance(e, Say) else e
-                for e in timeline.agent
-            ),
+            "world": tuple(sorted(world, key=lambda e: (e.start_s, e.id))),
+            "agent": tuple(sorted(agent, key=lambda e: (e.decided_s, e.start_s, e.id))),
         }
     )
-    stems = {name: np.zeros(count, np.int16) for name in sample.stems}
-    if "user" in stems:
-        stems["user"] = audio.user
-    return replace(sample, timeline=timeline, listen=audio.user, speak=audio.assistant, stems=stems)
+    # the room and the noise cannot be taken apart: `listen` is its own and only stem
+    return replace(sample, timeline=timeline, listen=audio.user, speak=audio.assistant, stems={})
 
 
 def _provenance(made: Provenance, record: Recording, rate_hz: int) -> Provenance:
@@ -106,15 +92,39 @@ def _provenance(made: Provenance, record: Recording, rate_hz: int) -> Provenance
     return made.model_copy(update={"backends": backends, "notes": notes})
 
 
-def _timed(event: Event, origin: Mapping[str, WordTimes]) -> Event:
-    return event.model_copy(update={"word_times": origin[event.id]})
+def _as_heard(event: Hear) -> Hear:
+    """The event from its first to its last word, where an aligner found them in a longer segment."""
+    if not event.words or event.word_times == "given":
+        return event
+    start_s, ends_s = event.words[0].start_s, [w.end_s for w in event.words]
+    plain_s = next((e for e in ends_s if e >= start_s + PLAIN_AFTER_S), ends_s[-1])
+    times = {"start_s": start_s, "end_s": ends_s[-1], "plain_s": plain_s, "revealed_s": ends_s[-1]}
+    return event.model_copy(update={**times, "pieces": _fitted(event)})
 
 
-def _heard(timeline: Timeline) -> list[tuple[float, Evidence]]:
+def _as_said(event: Say) -> Say:
+    """The same of the assistant, who decides to speak when it does."""
+    if not event.words or event.word_times == "given":
+        return event
+    start_s, end_s = event.words[0].start_s, event.words[-1].end_s
+    times = {"decided_s": start_s, "start_s": start_s, "end_s": end_s, "planned_end_s": end_s}
+    return event.model_copy(update={**times, "pieces": _fitted(event)})
+
+
+def _fitted(event: Hear | Say) -> tuple[Piece, ...]:
+    found = []
+    for piece in event.pieces:
+        own = [w for w in event.words if piece.char_start <= w.char_start < piece.char_end]
+        times = {"start_s": own[0].start_s, "end_s": own[-1].end_s} if own else {}
+        found.append(piece.model_copy(update=times))
+    return tuple(found)
+
+
+def _heard_words(world: Sequence[object]) -> list[tuple[float, Evidence]]:
     """Every word of the user's by the time it is revealed."""
     found = [
         (word.end_s, event.id, index)
-        for event in timeline.world
+        for event in world
         if isinstance(event, Hear)
         for index, word in enumerate(event.words)
     ]

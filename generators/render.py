@@ -109,7 +109,7 @@ def _sample(plan: Placement, record: InputRecord, scene: Scene, config: Config) 
         speak=track,
         world=world,
         agent=agent,
-        provenance=_provenance(record, config),
+        provenance=_provenance(record, config, plan),
     )
     heard = stems(plan)
     return Sample(timeline, together(heard), mix(plan, "assistant"), stems=heard)
@@ -157,7 +157,11 @@ def _context(scene: Scene) -> Context:
     )
 
 
-def _provenance(record: InputRecord, config: Config) -> Provenance:
+def _provenance(record: InputRecord, config: Config, plan: Placement) -> Provenance:
+    backends = {"speech": config.speech.backend, "annotator": config.annotator.backend}
+    times = {s.speech.word_times for p in plan.placed.values() for s in p.stretches}
+    if times & {"aligned", "estimated"}:
+        backends["align"] = config.align.resolved
     return Provenance(
         source=record.source,
         record_id=record.record_id,
@@ -165,5 +169,5 @@ def _provenance(record: InputRecord, config: Config) -> Provenance:
         record_digest=digest(record.model_dump(mode="json")),
         licence=record.licence,
         seed=config.seed,
-        backends={"speech": config.speech.backend, "annotator": config.annotator.backend},
+        backends=backends,
     )

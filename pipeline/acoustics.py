@@ -4,7 +4,7 @@
     listen, effects = redraw(timeline, media, config) # of a finished corpus with kept stems
 
 With `acoustics.keep_stems` the clean sources are members `stem.NAME.flac` of every sample, the same
-names in a whole subset: readers that infer columns need one set.
+for all: readers that infer columns need one set. A recording is its user's stem, room and all.
 """
 
 from __future__ import annotations
@@ -17,16 +17,12 @@ from numpy.typing import NDArray
 from generators import acoustics
 from pipeline.media import MemberMedia
 from pipeline.work import Work
-from schemas.base import Record
 from schemas.config import Config
 from schemas.errors import StrettoError
 from schemas.records import Dialogue, InputRecord
-from schemas.sample import Sample
+from schemas.sample import STEMS, Sample
 from schemas.timeline import Effect, Timeline
 
-# What render keeps apart; a recording comes as one track, room and noise included.
-STEMS = ("bystander", "sounds", "user")
-RECORDED = ("listen",)
 Stems = dict[str, NDArray[np.int16]]
 
 
@@ -41,10 +37,10 @@ def heard(sample: Sample, record: InputRecord, config: Config) -> Sample:
 
     The clean stems stay with a sample that has effects, for checks of what was said.
     """
-    stems = _stems(sample, record)
+    stems = _stems(sample)
     clean = isinstance(record, Dialogue) and not record.perturb
     listen, effects = (sample.listen, ()) if clean else _applied(sample, stems, record, config)
-    kept = stem_names(record, config)
+    kept = stem_names(config)
     if not effects and not kept:
         return replace(sample, stems={})
     provenance = sample.timeline.provenance.model_copy(update={"acoustics": effects})
@@ -52,14 +48,14 @@ def heard(sample: Sample, record: InputRecord, config: Config) -> Sample:
     return replace(sample, timeline=timeline, listen=listen, stems=stems)
 
 
-def stem_names(record: Record, config: Config) -> tuple[str, ...]:
-    """The stems that a record's sample keeps."""
-    return _sources(record) if config.acoustics.keep_stems else ()
+def stem_names(config: Config) -> tuple[str, ...]:
+    """The stems that every sample keeps."""
+    return STEMS if config.acoustics.keep_stems else ()
 
 
-def stem_members(record: Record, config: Config) -> set[str]:
+def stem_members(config: Config) -> set[str]:
     """The members that hold them."""
-    return {f"stem.{name}.flac" for name in stem_names(record, config)}
+    return {f"stem.{name}.flac" for name in stem_names(config)}
 
 
 def redraw(
@@ -92,15 +88,10 @@ def _applied(
     return (listen, effects) if effects else (sample.listen, ())
 
 
-def _sources(record: Record) -> tuple[str, ...]:
-    return RECORDED if getattr(record, "kind", None) == "recording" else STEMS
-
-
-def _stems(sample: Sample, record: Record) -> Stems:
-    """Every source of the record's subset by name; one that is not heard is silence."""
-    names = _sources(record)
-    given = sample.stems or {names[-1]: sample.listen}
-    if odd := sorted(given.keys() - set(names)):
-        raise StrettoError(f"render gave a stem {odd[0]!r}, which its subset has not")
+def _stems(sample: Sample) -> Stems:
+    """Every source by name; one that is not heard is silence."""
+    given = sample.stems or {"user": sample.listen}
+    if odd := sorted(given.keys() - set(STEMS)):
+        raise StrettoError(f"render gave a stem {odd[0]!r}, known are {', '.join(STEMS)}")
     silence = np.zeros(len(sample.listen), np.int16)
-    return {name: given.get(name, silence) for name in names}
+    return {name: given.get(name, silence) for name in STEMS}

@@ -21,28 +21,38 @@ from pipeline.store_local import LocalStore
 from schemas.config import Config
 from schemas.errors import MachineError, StrettoError
 
-FOLDER, TEXT_FOLDER = "artefacts/speech", "artefacts/text"
+FOLDER, ALIGNED, TEXT_FOLDER = "artefacts/speech", "artefacts/align", "artefacts/text"
 
 
 def artefacts(config: Config, store: Store | None) -> Artefacts | None:
     """Where utterances are kept. StrettoError when it can't be had."""
-    if config.speech.cache:
-        return _kept(open_store(config.speech.cache))
-    pure = engine(config.speech.backend).pure
-    return None if store is None or pure else _kept(store, FOLDER)
+    return _kept(config.speech.cache, store, FOLDER, engine(config.speech.backend).pure)
+
+
+def alignments(config: Config, store: Store | None) -> Artefacts | None:
+    """Where a model's word times are kept: beside the utterances, by the same rules."""
+    return _kept(config.speech.cache, store, ALIGNED, config.align.resolved == "duration")
 
 
 def text_artefacts(config: Config, store: Store | None) -> Artefacts | None:
     """Where the spoken forms of a model that rewrites are kept."""
-    if config.text.cache:
-        return _kept(open_store(config.text.cache))
-    return None if store is None else _kept(store, TEXT_FOLDER)
+    return _kept(config.text.cache, store, TEXT_FOLDER, pure=False)
 
 
-def _kept(store: Store, folder: str = "") -> Artefacts:
+def _kept(place: str | None, store: Store | None, folder: str, pure: bool) -> Artefacts | None:
+    """In `place` where the config names one, else in a folder of the corpus's store."""
+    if place:
+        kept = open_store(place)
+        return (
+            FolderArtefacts(kept.root)
+            if isinstance(kept, LocalStore)
+            else ObjectArtefacts(kept, "")
+        )
+    if store is None or pure:
+        return None
     if isinstance(store, LocalStore):
         return FolderArtefacts(store.root / folder)
-    return ObjectArtefacts(store, f"{folder}/" if folder else "")
+    return ObjectArtefacts(store, f"{folder}/")
 
 
 class ObjectArtefacts:

@@ -71,6 +71,8 @@ class SpeechPool:
         with paused():  # other shards' utterances are before ours in the actors' queues
             try:
                 heard = ray.get(refs)
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause if isinstance(error.cause, StrettoError) else error from None
             except ray.exceptions.RayActorError as error:
                 raise StrettoError(
                     f"the speech actors' node died {NODE_TRIES} times: {_line(error)}",

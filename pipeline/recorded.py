@@ -27,4 +27,4 @@ def tracks_of(work: Work, sample: Sample) -> Sample:
     """The rendered sample; a Recording's has the tracks that were recorded."""
     if work.audio is None or not isinstance(work.record, Recording):
         return sample
-    return as_recorded(sample, work.record, work.audio, work.speech)
+    return as_recorded(sample, work.record, work.audio)

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from generators.align import open_aligner
 from generators.scene.voices import check_voices
 from generators.speech import Speech, SpeechBackend, Spoken, open_speech
 from pipeline import acoustics, align, rewrite
-from pipeline.artefacts import artefacts
+from pipeline.artefacts import alignments, artefacts
 from pipeline.check import check
 from pipeline.checks.stage import run_checks
 from pipeline.pack import Packed, pack
@@ -58,7 +57,7 @@ __all__ = [
 def open_services(
     config: Config, store: Store | None = None, pool: SpeechBackend | None = None
 ) -> Services:
-    """The speech backend with its cache. StrettoError when it can't run here.
+    """The speech backend and the aligner with their cache. StrettoError when one can't run here.
 
     `store` is the corpus's: an engine that is not pure keeps its utterances there, for a resumed
     run or a second worker. `pool` is an engine that runs elsewhere (`pipeline.ray_speech`).
@@ -66,8 +65,7 @@ def open_services(
     check_voices(config)
     speech = open_speech(config.speech, artefacts(config, store), pool)
     speech.check()
-    cache = Path(config.speech.cache).expanduser() if config.speech.cache else None
-    aligner = open_aligner(config.align, cache / "aligned" if cache else None)
+    aligner = open_aligner(config.align, alignments(config, store))
     aligner.check()
     return Services(speech, aligner, rewrite.open_rewriter(config, store))
 
@@ -154,7 +152,7 @@ def _pack(work: Work, config: Config) -> Work:
     assert work.sample is not None
     packed = replace(pack(work.sample), reports=work.reports)
     # all samples of a subset have one member set (promise 6): column-inferring readers need it
-    wanted = members_of(work.record) | acoustics.stem_members(work.record, config)
+    wanted = members_of(work.record) | acoustics.stem_members(config)
     odd = sorted(packed.members.keys() ^ wanted)
     if odd:
         raise StrettoError(f"members that its subset has not, or has: {', '.join(odd)}")

@@ -13,6 +13,9 @@ from pydantic import Field
 from schemas.base import Record
 from schemas.timeline import Timeline
 
+# The sources of `listen` before acoustics, in every sample: the user, other people, other sounds.
+STEMS = ("user", "bystander", "sounds")
+
 
 @dataclass(frozen=True)
 class Sample:

@@ -113,7 +113,7 @@ def lower(letters: str = "abcdefghijklmnopqrstuvwxyz'") -> Vocabulary:
 def written(text: str, known: Vocabulary) -> str:
     """The labels as text, the wildcard as *, the delimiter as |."""
     names = {index: char for char, index in known.ids.items()} | {known.wildcard: "*"}
-    labels = spelled(text, "en", sounding(text), known)
+    labels = spelled(text, sounding(text), known)
     assert len(labels.ids) == len(labels.words)
     assert {w for w in labels.words if w >= 0} == set(range(len(sounding(text))))
     return "".join("|" if i == known.delimiter else names[i] for i in labels.ids)

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 import soxr
 import yaml
-from recording_fixture import LENGTH_S, RATE_HZ, conversation, write_config, write_moshi
+from recording_fixture import LENGTH_S, LINES, RATE_HZ, conversation, write_config, write_moshi
 from small_corpus import REPO, environment, generate
 
 from pipeline.media import MemberMedia
@@ -154,6 +154,36 @@ def test_another_rate_moves_no_word(narrow: Path) -> None:
         assert abs(word.start_s - start_s) <= 1 / 16000 and abs(word.end_s - end_s) <= 1 / 16000
     wanted = soxr.resample(conversation().pcm[:, 1].astype(np.float32), RATE_HZ, 16000)
     assert np.abs(media.listen() - wanted).max() <= 2
+
+
+def test_segments_without_words_are_aligned(tmp_path: Path) -> None:
+    """Segments with a margin of silence, as annotators leave it: words are found in the sound, the
+    utterance lasts as long as they do, and the assistant rests on what had been said by then."""
+    made = conversation()
+    soundfile.write(tmp_path / "a.flac", made.pcm[:, ::-1], RATE_HZ)
+    segments, at = [], 0
+    for who, start_s, text in LINES:
+        words = made.words[at : at + len(text.split())]
+        at += len(words)
+        times = {"start": start_s - 0.15, "end": words[-1][3] + 0.15}
+        segments.append({"speaker": who, "text": text, **times})
+    (tmp_path / "x.json").write_text(json.dumps({"audio": "a.flac", "segments": segments}))
+    source = {"path": str(tmp_path / "x.json"), "format": "json"}
+    done = generate(write_config(tmp_path, source), tmp_path / "out", "--runner", "local")
+    assert done.returncode == 0, done.stderr
+    all_hold(tmp_path / "out")
+    [(timeline, _)] = samples(tmp_path / "out")
+    spoken: list[Any] = [
+        e for e in (*timeline.world, *timeline.agent) if isinstance(e, (Hear, Say))
+    ]
+    assert {e.word_times for e in spoken} == {"estimated"}
+    for (_, start_s, text), event in zip(
+        LINES, sorted(spoken, key=lambda e: e.start_s), strict=True
+    ):
+        assert event.text == text and abs(event.start_s - start_s) < 0.1  # not 0.15 before
+        assert event.start_s == event.words[0].start_s and event.end_s == event.words[-1].end_s
+    first, second = (e for e in timeline.agent if isinstance(e, Say))
+    assert [e.evidence[0].event for e in (first, second)] == ["u000", "u003"]
 
 
 @pytest.mark.slow

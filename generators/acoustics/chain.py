@@ -10,6 +10,7 @@ at a time depends on nothing later than `lookahead_s(effects, rate)`, 20 ms at m
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from generators.acoustics.noise import FULL_SCALE, noise_blocks
 from generators.acoustics.room import response
 from schemas.timeline import Effect
 
+Settings = Mapping[str, float | int | str | bool]
 Stems = Mapping[str, NDArray[np.int16]]
 
 
@@ -32,16 +34,19 @@ def run(
 ) -> NDArray[np.int16]:
     """int16 [n]: the stems (int16 [n] each) with the effects. `noise_files` is the config's glob."""
     pcm = to_pcm(_at_microphone(stems, speak, rate_hz, effects, noise_files))
-    for effect in effects:
-        given = effect.settings
-        if effect.name == "telephone":
-            pcm = line.telephone(pcm, rate_hz, str(given["law"]))
-        elif effect.name == "codec":
-            pcm = line.codec(pcm, rate_hz, str(given["name"]), float(given["kbps"]))
-        elif effect.name == "loss":
-            share, burst = float(given["share"]), float(given["burst_packets"])
-            pcm = line.loss(pcm, rate_hz, share, burst, int(given["seed"]))
-    return pcm
+    by_name = {effect.name: effect.settings for effect in effects}
+    lose = _loss(by_name["loss"]) if "loss" in by_name else line.whole_line
+    if "telephone" in by_name:
+        return line.telephone(pcm, rate_hz, str(by_name["telephone"]["law"]), lose)
+    if "codec" in by_name:
+        given = by_name["codec"]
+        return line.codec(pcm, rate_hz, str(given["name"]), float(given["kbps"]), lose)
+    return lose(pcm, rate_hz)
+
+
+def _loss(given: Settings) -> line.Lose:
+    share, burst = float(given["share"]), float(given["burst_packets"])
+    return partial(line.loss, share=share, burst_packets=burst, seed=int(given["seed"]))
 
 
 def lookahead_s(effects: Sequence[Effect], rate_hz: int) -> float:

@@ -39,6 +39,8 @@ def g722(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
 def opus(pcm: NDArray[np.int16], rate_hz: int, kbps: float) -> NDArray[np.int16]:
     """int16 [n] at 8, 16, 24 or 48 kHz -> int16 [n * 48000 / rate_hz] at 48 kHz, on the same clock."""
     options = {"application": "voip", "frame_duration": str(OPUS_FRAME_MS)}
+    # the effort of a phone: half the time of the best
+    options["compression_level"] = "5"
     encoder = _encoder("libopus", rate_hz, round(kbps * 1000), options)
     wanted = len(pcm) * 48000 // rate_hz
     # one frame more, so that the delay does not cut the end off

@@ -7,6 +7,7 @@ All take and give int16 [n] at the corpus's rate, on the same clock. How far eac
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -21,45 +22,71 @@ PHONE_HZ = 8000
 BAND_HZ = 300.0
 PACKET_S = 0.02
 LONGEST_BURST = 3
-FADE = 0.5
+JOIN_S = 0.0025
+Lose = Callable[[NDArray[np.int16], int], NDArray[np.int16]]
 OPUS_RATES_HZ = (8000, 16000, 24000, 48000)
 
 
-def telephone(pcm: NDArray[np.int16], rate_hz: int, law: str) -> NDArray[np.int16]:
-    """300 to 3,400 Hz at 8 kHz in G.711 (`law`: "mu" or "a")."""
+def whole_line(pcm: NDArray[np.int16], rate_hz: int) -> NDArray[np.int16]:
+    """A line that loses no packet."""
+    return pcm
+
+
+def telephone(
+    pcm: NDArray[np.int16], rate_hz: int, law: str, lose: Lose = whole_line
+) -> NDArray[np.int16]:
+    """300 to 3,400 Hz at 8 kHz in G.711 (`law`: "mu" or "a"); `lose` acts on what arrives."""
     narrow = exact.resample(pcm, rate_hz, PHONE_HZ)
     above, below = _high_pass()
     banded = exact.to_pcm(lfilter(above, below, narrow.astype(np.float64)))
-    coded = code_table(law)[banded.view(np.uint16)]
+    coded = lose(code_table(law)[banded.view(np.uint16)], PHONE_HZ)
     return _fitted(exact.resample(coded, PHONE_HZ, rate_hz), len(pcm))
 
 
-def codec(pcm: NDArray[np.int16], rate_hz: int, name: str, kbps: float) -> NDArray[np.int16]:
-    """There and back through `opus` or `g722`, delay taken out."""
+def codec(
+    pcm: NDArray[np.int16], rate_hz: int, name: str, kbps: float, lose: Lose = whole_line
+) -> NDArray[np.int16]:
+    """There and back through `opus` or `g722`, delay taken out; `lose` acts on what is decoded."""
     if name == "g722":
         wide = exact.resample(pcm, rate_hz, 16000)
-        back = g722(np.pad(wide, (0, G722_DELAY)))[G722_DELAY:]
+        back = lose(g722(np.pad(wide, (0, G722_DELAY)))[G722_DELAY:], 16000)
         return _fitted(exact.resample(back, 16000, rate_hz), len(pcm))
     inner_hz = next(r for r in OPUS_RATES_HZ if r >= rate_hz)
-    back = opus(exact.resample(pcm, rate_hz, inner_hz), inner_hz, kbps)
+    back = lose(opus(exact.resample(pcm, rate_hz, inner_hz), inner_hz, kbps), 48000)
     return _fitted(exact.resample(back, 48000, rate_hz), len(pcm))
 
 
 def loss(
     pcm: NDArray[np.int16], rate_hz: int, share: float, burst_packets: float, seed: int
 ) -> NDArray[np.int16]:
-    """Lost packets of 20 ms repeat the one before at half its level, again and again."""
-    packet = round(PACKET_S * rate_hz)
-    out = pcm.copy()
-    for index in _lost(-(-len(pcm) // packet), share, burst_packets, seed):
-        part = out[index * packet : (index + 1) * packet]
-        before = out[(index - 1) * packet : index * packet][: len(part)] if index else part * 0
-        part[:] = (before.astype(np.int32) // 2).astype(np.int16)
-    return out
+    """Lost packets of 20 ms are made up from the past: the last one backwards, fading by half.
+
+    Backwards, for then the wave goes on where it was; what arrives next is faded in over 2.5 ms.
+    """
+    packet, join = round(PACKET_S * rate_hz), round(JOIN_S * rate_hz)
+    out = pcm.astype(np.int32)
+    fall = 2 * packet - np.arange(packet)
+    lost = _lost(-(-len(pcm) // packet), share, burst_packets, seed)
+    gone = set(lost)
+    for index in lost:
+        start = index * packet
+        before = out[max(0, start - packet) : start][::-1]
+        part = out[start : start + packet]
+        part[:] = (before * fall // (2 * packet))[: len(part)] if index else 0
+        if index + 1 not in gone:
+            _fade_in(out[start + packet : start + packet + join], part[::-1][:join])
+    return out.astype(np.int16)
+
+
+def _fade_in(arriving: NDArray[np.int32], made_up: NDArray[np.int32]) -> None:
+    """From what would have gone on to what arrives, in place."""
+    rise = np.arange(len(arriving))
+    mixed = made_up[: len(arriving)] * (len(made_up) - rise) + arriving * rise
+    arriving[:] = mixed // len(made_up)
 
 
 def _lost(packets: int, share: float, burst_packets: float, seed: int) -> list[int]:
-    """Gilbert's model: in a burst it goes on with 1 - 1/burst; a draw a packet, in order."""
+    """Their numbers, rising. Gilbert's model, a draw a packet: a burst goes on with 1 - 1/burst."""
     draws = np.random.Generator(np.random.Philox(key=seed)).random(packets).tolist()
     begin = share / (burst_packets * (1.0 - share))
     lost: list[int] = []

@@ -1,6 +1,6 @@
 """Alignment: speech without word times in, words with times out, behind one interface (`base.py`).
 
-aligner = open_aligner(config.align, cache=None)
+aligner = open_aligner(config.align)
 aligner.check()
 [aligned] = aligner.align([Unaligned("Hello, world!", "en", pcm, 16000)])
 """
@@ -8,12 +8,12 @@ aligner.check()
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from generators.align.base import Aligned, Aligner, Alignment, Unaligned
 from generators.align.cache import CachedAligner
 from generators.align.duration import DurationAligner
 from generators.align.silence import trimmed, voiced
+from generators.speech.artefacts import Artefacts
 from schemas.config.align import AlignConfig
 from schemas.errors import StrettoError
 
@@ -51,14 +51,14 @@ class WithFallback:
         return found
 
 
-def open_aligner(config: AlignConfig, cache: Path | None = None) -> Aligner:
+def open_aligner(config: AlignConfig, kept: Artefacts | None = None) -> Aligner:
     """The config's aligner. Nothing is loaded before its first use.
 
-    A model's answers are kept in the folder `cache`; an estimate is made again, it costs less.
+    A model's answers are kept in `kept`, write-once; an estimate is made again, it costs less.
     """
     if config.resolved == "duration":
         return DurationAligner()
     from generators.align.ctc import CtcAligner
 
-    kept = CachedAligner(CtcAligner(config), cache)
-    return WithFallback(kept, DurationAligner()) if config.fallback == "duration" else kept
+    ctc = CachedAligner(CtcAligner(config), kept)
+    return WithFallback(ctc, DurationAligner()) if config.fallback == "duration" else ctc

@@ -2,7 +2,8 @@
 
 A word starts with the first frame of its first letter and ends with the last of its last one. CTC
 models answer in peaks, so the sound between two words belongs to the first of them up to where it
-falls quiet (`closed`). Silence, or a text with more letters than frames, is a StrettoError.
+falls quiet, and after a silence the sound before a peak to its word (`closed`). Silence, or a text
+with more letters than frames, is a StrettoError.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from schemas.errors import StrettoError
 
 # Counts up when the times of the same emissions change.
 REVISION = 1
+# The sound around a peak that is its word's. What lasts longer is something else.
+REACH_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class CtcAligner:
             f"ctc {identity}",
             *(f"{n} {installed_version(n)}" for n in ("torch", "transformers")),
         ]
+        # what was good enough for one bound is not for another: kept answers are of one bound
+        parts.append(f"min_score {self._config.min_score:g}")
         if self._config.romanise:
             parts.append(f"uroman {installed_version('uroman')}")
         return ", ".join([*parts, f"soxr {installed_version('soxr')}", f"stretto-ctc {REVISION}"])
@@ -103,7 +108,7 @@ class CtcAligner:
             return refused
         if not (energies(item.pcm, item.sample_rate_hz) > 0).any():
             return StrettoError("nothing sounds in this audio", item.where, "speak it again")
-        labels = spelled(item.text, item.language, words, emitter.vocabulary, self._speller)
+        labels = spelled(item.text, words, emitter.vocabulary, self._speller)
         if set(labels.ids) <= {emitter.vocabulary.wildcard, emitter.vocabulary.delimiter}:
             return StrettoError(
                 "the model can write no letter of this text", item.where,
@@ -160,16 +165,24 @@ def word_scores(
 
 
 def closed(cuts: Sequence[tuple[int, int]], item: Unaligned) -> list[tuple[int, int]]:
-    """Each word's end moved to where its sound ends, at most to the next word's start."""
-    size = frame_size(item.sample_rate_hz)
+    """The words with the sound around their peaks, by `REACH_S` at most.
+
+    An end moves on to where it falls quiet, or to the next word; a start after a silence back to
+    where the sound began.
+    """
+    size, reach = frame_size(item.sample_rate_hz), int(REACH_S * item.sample_rate_hz)
     level = energies(item.pcm, item.sample_rate_hz)
     quiet = np.flatnonzero(level <= quiet_level(level))
-    found = []
+    found, free = [], 0
     for index, (start, end) in enumerate(cuts):
-        limit = cuts[index + 1][0] if index + 1 < len(cuts) else len(item.pcm)
-        at = np.searchsorted(quiet, -(-end // size))
-        silent = int(quiet[at]) * size if at < len(quiet) else limit
-        found.append((start, max(end, min(limit, silent))))
+        last = cuts[index + 1][0] if index + 1 < len(cuts) else len(item.pcm)
+        at = int(np.searchsorted(quiet, start // size))
+        sound = (int(quiet[at - 1]) + 1) * size if at else 0
+        start = min(start, max(free, sound, start - reach))
+        at = int(np.searchsorted(quiet, -(-end // size)))
+        silent = int(quiet[at]) * size if at < len(quiet) else last
+        free = max(end, min(last, silent, end + reach))
+        found.append((start, free))
     return found
 
 

@@ -20,8 +20,9 @@ from schemas.errors import StrettoError
 
 # Counts up when the estimate changes.
 REVISION = 1
-# In letters: a digit is read as a word; the word before a pause is drawn out. Fitted on espeak-ng.
-DIGIT_WEIGHT, LAST_WEIGHT = 5, 3
+# In letters: a digit is read as a word, a wide character (Chinese, kana, Hangul) is a syllable, the
+# word before a pause is drawn out. Fitted on espeak-ng.
+DIGIT_WEIGHT, LAST_WEIGHT, SYLLABLE_WEIGHT = 5, 3, 3
 # A pause where nothing is punctuated is as unlikely as this many letters misplaced.
 BARE_PAUSE_WEIGHT = 8
 
@@ -67,7 +68,11 @@ def _weight(text: str, word: Token) -> int:
     """How long a word is, in letters and vowel signs."""
     chars = text[word.start : word.end]
     digits = sum(1 for char in chars if char.isdigit())
-    letters = sum(1 for char in chars if unicodedata.category(char)[0] in "LM")
+    letters = sum(
+        SYLLABLE_WEIGHT if unicodedata.east_asian_width(char) == "W" else 1
+        for char in chars
+        if unicodedata.category(char)[0] in "LM"
+    )
     return max(1, letters + DIGIT_WEIGHT * digits)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from generators.speech.tokens import Token
 
 APOSTROPHES = "'\u2019\u02bc"
-Speller = Callable[[str, str], str]  # a word, its language -> the same word in other letters
+Speller = Callable[[str], str]  # a word -> the same word in other letters
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,6 @@ def vocabulary(
 
 def spelled(
     text: str,
-    language: str,
     words: Sequence[Token],
     known: Vocabulary,
     speller: Speller | None = None,
@@ -99,7 +98,7 @@ def spelled(
             ids.append(known.delimiter)
             owners.append(-1)
         chars = text[word.start : word.end]
-        found = _word(speller(chars, language) if speller else chars, known)
+        found = _word(speller(chars) if speller else chars, known)
         ids += found
         owners += [index] * len(found)
     return Labels(tuple(ids), tuple(owners))
@@ -131,4 +130,4 @@ def romaniser() -> Speller:
     from uroman import Uroman
 
     uroman = Uroman()
-    return lambda word, language: uroman.romanize_string(word.lower())
+    return lambda word: uroman.romanize_string(word.lower())

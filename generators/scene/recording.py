@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from generators.place import SELF_GAP_S
+from generators.scene.pools import phrases, sounds_like_listening
 from schemas.config import Config
 from schemas.errors import StrettoError
 from schemas.records import RecordedWord, Recording, Segment
@@ -22,7 +23,8 @@ SPAN_PAUSE_S = 0.2
 # the human definition of a backchannel (turn_taking.json): short, alone, under the other's speech
 BACKCHANNEL_MAX_S = 1.0
 BACKCHANNEL_ALONE_S = 1.0
-# and, since a short question fits it too, of few words
+# and, since a short question fits it too, what listeners say, or in languages without phrases at
+# most two words
 BACKCHANNEL_WORDS = 2
 # utterances of one speaker that are closer than the planner would place them are one
 JOIN_S = SELF_GAP_S + 0.001
@@ -121,7 +123,7 @@ def plan_recording(record: Recording, config: Config) -> Scene:
         )
     spoken = takes(record)
     end_s = max(s.end_s for s in spoken)
-    quiet = backchannels(spoken)
+    quiet = backchannels(spoken, record.language)
     return Scene(
         key=record.key,
         subset="recording",
@@ -133,7 +135,7 @@ def plan_recording(record: Recording, config: Config) -> Scene:
     )
 
 
-def backchannels(spoken: list[Spoken]) -> set[str]:
+def backchannels(spoken: list[Spoken], language: str) -> set[str]:
     """The ids of utterances that are backchannels: they take no turn and ask for no answer."""
     sides = {who: [s for s in spoken if s.speaker == who] for who in ("user", "assistant")}
     found = set()
@@ -147,10 +149,16 @@ def backchannels(spoken: list[Spoken]) -> set[str]:
             )
             length_s = s.end_s - s.start_s
             alone = min(before_s, after_s) > BACKCHANNEL_ALONE_S
-            short = length_s < BACKCHANNEL_MAX_S and len(s.text.split()) <= BACKCHANNEL_WORDS
-            if short and alone and under_s > length_s / 2 and not s.text.endswith("?"):
+            short = length_s < BACKCHANNEL_MAX_S and under_s > length_s / 2
+            if short and alone and _listens(s.text, language):
                 found.add(s.id)
     return found
+
+
+def _listens(text: str, language: str) -> bool:
+    if phrases("listening", language):
+        return sounds_like_listening(text, language)
+    return len(text.split()) <= BACKCHANNEL_WORDS and not text.endswith(("?", "!"))
 
 
 def _utterance(

@@ -9,6 +9,7 @@ from those before. Who comes later changes nobody's voice.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 
 from generators.speech.voice_book import VoiceBook, VoiceEntry, book_voice, read_book
@@ -91,7 +92,8 @@ def _cast(record: Dialogue | Trajectory, speaker: str, config: Config) -> Voice:
     taken = [_assistant(record.language, config)[0]]
     order = _order(record, speaker)
     for name in order[:-1]:
-        taken.append(_draw(record, name, config, taken)[0])
+        with suppress(StrettoError):  # no voice for a bystander: only who asks for one must know
+            taken.append(_draw(record, name, config, taken)[0])
     return _draw(record, order[-1], config, taken)[1]
 
 

@@ -53,7 +53,9 @@ class Places:
         path = path.removeprefix(self.source.audio_prefix or "")
         found = self._by_name(path) if self.source.audio_by == "name" else self._inside(path)
         if not os.path.isfile(found):
-            raise Refused(f"the audio {found} is not there", "check `audio_root`")
+            raise Refused(
+                f"the audio {found} is not there", "check `audio_root`, or try `audio_by: name`"
+            )
         return found
 
     def _inside(self, path: str) -> str:

@@ -60,10 +60,8 @@ def segments_of(
         _in_order([s for s in found if s.speaker == w]) for w in ("user", "assistant")
     )
     pause_s = TURN_PAUSE_S if raw.loose else NEVER_S
-    if raw.loose:
-        user, assistant = _cut(user, pause_s, assistant), _cut(assistant, pause_s, user)
-    else:
-        assistant = _cut(assistant, pause_s, user)
+    # what the user says rests on nothing that we must account for
+    user, assistant = _cut(user, pause_s, []), _cut(assistant, pause_s, user)
     return tuple(sorted((*user, *assistant), key=lambda s: (s.start_s, s.speaker)))
 
 

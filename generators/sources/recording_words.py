@@ -119,8 +119,8 @@ def _spans(text: str, words: Sequence[RawWord]) -> list[tuple[int, int]] | None:
 
 
 def cut_up(segment: Segment, pause_s: float, others: Sequence[Segment]) -> list[Segment]:
-    """A segment with words as the utterances it holds: cut at pauses of `pause_s`, and where the
-    other speaker ended a word in the meantime.
+    """A segment with words as the utterances it holds: cut at pauses of `pause_s`, and where one of
+    the `others` ended a word in the meantime.
 
     What an assistant says rests on what it heard before it began: an utterance must not run on
     over a pause in which it heard something new.

@@ -10,9 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from generators.speech.backend import SpeechBackend, SpeechRequest
-from generators.speech.voice_book import book_voice, read_book
-from generators.speech.voices import Voice
-from schemas.config.cosyvoice import CosyVoiceConfig
+from generators.speech.voice_book import book_voices
 from schemas.config.speech import SpeechConfig
 from schemas.errors import StrettoError
 
@@ -46,20 +44,8 @@ def _espeak(speech: SpeechConfig) -> SpeechBackend:
 def _cosyvoice(speech: SpeechConfig) -> SpeechBackend:
     from generators.speech.cosyvoice import CosyVoiceBackend
 
-    options = speech.cosyvoice or CosyVoiceConfig()
-    return CosyVoiceBackend(speech.sample_rate_hz, options, _voices(speech, "cosyvoice"))
-
-
-def _voices(speech: SpeechConfig, name: str) -> list[Voice]:
-    """Every voice that the user's file has for an engine: its check looks at their prompts."""
-    if speech.voices is None:
-        return []
-    entries = [e for e in read_book(speech.voices).entries if e.engine == name]
-    return [
-        book_voice(entry, tag, [(key, low) for key, (low, _) in entry.ranges().items()])
-        for entry in entries
-        for tag in [next((t for t in entry.languages if t != "*"), "en")]
-    ]
+    voices = book_voices(speech.voices, "cosyvoice") if speech.voices else []
+    return CosyVoiceBackend(speech.sample_rate_hz, speech.cosyvoice, voices)
 
 
 def _transformers(speech: SpeechConfig) -> SpeechBackend:

@@ -78,14 +78,14 @@ def family(model: ModelName, settings: TransformersSpeech) -> str:
             where,
             "name its vocoder in speech.transformers.vocoder",
         )
-    if kind == "vits":
+    if kind in ("vits", "speecht5"):
         _check_tokenizer(model)
     return kind
 
 
 def _check_tokenizer(model: ModelName) -> None:
     tokenizer = tokenizer_of(model)
-    if tokenizer.phonemize and find_spec("phonemizer") is None:
+    if getattr(tokenizer, "phonemize", False) and find_spec("phonemizer") is None:
         raise StrettoError(
             "its texts must be turned into phonemes",
             f"speech model {model.name}",

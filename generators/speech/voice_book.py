@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, StrictFloat, StrictInt, ValidationError
 
 from generators.speech.voice_settings import FILES, SETTINGS, check_settings
 from generators.speech.voices import Setting, Voice, check_variant, espeak_language
@@ -36,7 +36,8 @@ from schemas.draws import digest
 from schemas.errors import StrettoError
 
 TAG = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
-Value = str | int | float | tuple[int, int] | tuple[float, float]
+Number = StrictInt | StrictFloat  # `true` is no number
+Value = str | Number | tuple[StrictInt, StrictInt] | tuple[Number, Number]
 
 
 class VoiceEntry(Record):
@@ -176,6 +177,17 @@ def _with_files(
 
 def _own_paths(entry: VoiceEntry) -> dict[str, Any]:
     return {"settings": {name for name in FILES if name in entry.settings}}
+
+
+def book_voices(path: str, engine: str) -> list[Voice]:
+    """Each voice of an engine, in its first language, ranges at their middle: for its `check`."""
+    found = []
+    for entry in read_book(path).entries:
+        if entry.engine == engine:
+            middle = [(name, (low + high) / 2) for name, (low, high) in entry.ranges().items()]
+            language = "en" if entry.languages[0] == "*" else entry.languages[0]
+            found.append(book_voice(entry, language, middle))
+    return found
 
 
 def book_voice(entry: VoiceEntry, language: str, drawn: Sequence[tuple[str, Setting]]) -> Voice:

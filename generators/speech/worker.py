@@ -1,12 +1,13 @@
 """The program that an engine runs in: in the interpreter of its own environment, behind two pipes.
 
-Run by `generators.speech.hosted` as `PYTHON worker.py`, with the folders that hold Stretto's
-`schemas` and `generators` in STRETTO_ROOTS. Only these two packages are taken from there: whatever
-else lies beside them (a whole site-packages, say) stays out of sight of the engine.
+Run by `generators.speech.worker_process` as `PYTHON worker.py DESCRIPTOR`, with the folders that
+hold Stretto's `schemas` and `generators` in STRETTO_ROOTS. Only these two packages are taken from
+there: whatever else lies beside them (a whole site-packages, say) stays out of the engine's sight.
 
 Frames (see `wire.py`): first in comes `{"speech": section of the config, "check"}`, answered
-by `{"version"}` or `{"error"}`; then each `{"requests": [...]}` by `{"answers": [...]}` and PCM. What
-libraries print goes to standard error. An exception ends the program: its last line is the reason.
+by `{"version"}` or `{"error"}`; then each `{"requests": [...]}` by `{"answers": [...]}` and PCM.
+Answers go to a descriptor of their own, so that what libraries print is in nobody's way. An
+exception ends the program: its last line is the reason.
 """
 
 from __future__ import annotations
@@ -40,13 +41,6 @@ def _follow_parent(parent_pid: int) -> None:
     os._exit(0)
 
 
-def _own_output() -> BinaryIO:
-    """Standard output for frames alone; what anybody prints goes to standard error."""
-    out = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)
-    return out
-
-
 def _read(source: BinaryIO) -> dict[str, Any]:
     """The next frame's JSON; the program ends where the input does."""
     size = source.read(4)
@@ -67,11 +61,11 @@ def main() -> None:
     # the script's own folder has modules with common names: nobody may import those
     sys.path[:] = [folder for folder in sys.path if folder != os.path.dirname(__file__)]
     sys.meta_path.insert(0, _Stretto(os.environ["STRETTO_ROOTS"].split(os.pathsep)))
-    out, source = _own_output(), sys.stdin.buffer
+    out, source = os.fdopen(int(sys.argv[1]), "wb", buffering=0), sys.stdin.buffer
     from generators.speech import wire
     from generators.speech.engines import engine
     from schemas.config.speech import SpeechConfig
-    from schemas.errors import StrettoError
+    from schemas.errors import MachineError, StrettoError
 
     first = _read(source)
     speech = SpeechConfig.model_validate(first["speech"])
@@ -85,7 +79,11 @@ def main() -> None:
     _write(out, wire.frame(greeting))
     while True:
         requests = [wire.request_from(plain) for plain in _read(source)["requests"]]
-        answers = [wire.plain_answer(spoken) for spoken in backend.say(requests)]
+        try:
+            answers = [wire.plain_answer(spoken) for spoken in backend.say(requests)]
+        except MachineError as error:  # the GPU's fault, say: the run stops, nobody is blamed
+            _write(out, wire.frame({"machine": [error.what, error.where, error.fix]}))
+            continue
         heads, pcm = [head for head, _ in answers], [array for _, array in answers]
         _write(out, wire.frame({"answers": heads}, pcm))
 

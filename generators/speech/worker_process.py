@@ -23,10 +23,10 @@ import schemas
 from generators.speech import wire
 from generators.speech.backend import SpeechRequest, Spoken
 from schemas.config.speech import SpeechConfig
-from schemas.errors import StrettoError
+from schemas.errors import MachineError, StrettoError
 
-# Importing torch from a cold disk takes a minute, loading gigabytes of weights a few.
-GREETING_S = 300.0
+# Importing torch from a cold disk takes a minute, loading gigabytes of weights a few; an engine
+# loads them for its check or for its first batch.
 LOADING_S = 900.0
 # what would lead the other interpreter into this one's packages
 OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
@@ -43,6 +43,7 @@ class WorkerProcess:
         self.speech, self.check = speech, check
         self.version = ""
         self._process: subprocess.Popen[bytes] | None = None
+        self._answers: int | None = None
         self._loaded = False
         self._told: deque[str] = deque(maxlen=20)
         self._listener: threading.Thread | None = None
@@ -55,12 +56,12 @@ class WorkerProcess:
         self._process = self._spawn()
         self._loaded = False
         self._told.clear()
-        self._listener = threading.Thread(target=self._listen, args=(self._process.stderr,))
+        self._listener = threading.Thread(target=self._listen, args=(self._process.stdout,))
         self._listener.daemon = True
         self._listener.start()
         try:
             self._write({"speech": self.speech.model_dump(mode="json"), "check": self.check})
-            head, _ = self._read(GREETING_S)
+            head, _ = self._read(LOADING_S)
         except WorkerDied as died:
             raise StrettoError(
                 f"the speech worker does not start: {died}",
@@ -81,6 +82,8 @@ class WorkerProcess:
         self._write({"requests": [wire.plain_request(request) for request in requests]})
         head, arrays = self._read(self.speech.deadline_s + (0 if self._loaded else LOADING_S))
         self._loaded = True
+        if "machine" in head:
+            raise MachineError(*head["machine"])
         return [wire.answer_from(h, pcm) for h, pcm in zip(head["answers"], arrays, strict=True)]
 
     def stop(self) -> None:
@@ -92,9 +95,10 @@ class WorkerProcess:
         process.wait()
         if self._listener:
             self._listener.join(5.0)
-        for pipe in (process.stdin, process.stdout, process.stderr):
+        for pipe in (process.stdin, process.stdout):
             if pipe:
                 pipe.close()
+        self._close_answers()
 
     @property
     def _python(self) -> str:
@@ -106,26 +110,36 @@ class WorkerProcess:
         roots = {str(Path(package.__path__[0]).parent) for package in (schemas, generators)}
         env |= {"STRETTO_ROOTS": os.pathsep.join(sorted(roots)), "TQDM_DISABLE": "1"}
         script = str(Path(__file__).with_name("worker.py"))
+        self._answers, theirs = os.pipe()
         try:
             return subprocess.Popen(
-                [self._python, "-u", script],
+                [self._python, "-u", script, str(theirs)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(theirs,),
                 bufsize=0,
                 env=env | self.speech.env,
                 start_new_session=True,  # a Ctrl-C is ours to handle
             )
         except OSError as error:
+            self._close_answers()
             what = (error.strerror or str(error)).lower()
             raise StrettoError(
                 f"that interpreter can't be run: {what}",
                 f"speech.python {self._python}",
                 "give the path of bin/python in the engine's environment",
             ) from None
+        finally:
+            os.close(theirs)
+
+    def _close_answers(self) -> None:
+        if self._answers is not None:
+            os.close(self._answers)
+        self._answers = None
 
     def _listen(self, source: IO[bytes]) -> None:
-        """Keep the last lines of standard error: a crash's reason is among them."""
+        """Keep the last lines that it printed: a crash's reason is among them."""
         for line in source:
             text = line.decode("utf-8", "replace").strip()
             if text:
@@ -149,8 +163,8 @@ class WorkerProcess:
 
     def _take(self, size: int, deadline_s: float) -> bytes:
         """Exactly `size` bytes of the worker's output before the deadline (monotonic seconds)."""
-        assert self._process and self._process.stdout
-        descriptor = self._process.stdout.fileno()
+        assert self._process and self._answers is not None
+        descriptor = self._answers
         data = bytearray()
         while len(data) < size:
             left_s = deadline_s - time.monotonic()

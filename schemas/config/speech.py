@@ -41,7 +41,7 @@ class SpeechConfig(Record):
     assistant_voice: str | None = None
     cache: str | None = None
     transformers: TransformersSpeech | None = None
-    cosyvoice: CosyVoiceConfig | None = None
+    cosyvoice: CosyVoiceConfig = CosyVoiceConfig()
     python: str | None = None
     env: dict[str, str] = {}
     streams: int = Field(default=1, gt=0)
