@@ -65,7 +65,7 @@ class Plan:
 
 def spoken(turn: Turn, language: str, index: int) -> str:
     """The words of a turn. A user's that ends without a mark gets a full stop: it is heard as over."""
-    text = turn.say if turn.say is not None else speakable(turn.text, language)
+    text = turn.say if turn.say is not None else speakable(turn.text, language, turn.role)
     if not text.strip():
         raise StrettoError(
             f"turn {index + 1} ({turn.role}) has nothing that can be spoken",
