@@ -255,6 +255,7 @@ BAD: tuple[tuple[dict[str, Any], str], ...] = (
     ({"codec": {"names": ["mp3"]}}, "names"),
     ({"noise": {"kinds": ["file"]}}, "needs `files`"),
     ({"noise": {"kinds": ["hum"], "files": "x/*.wav"}}, "not among the `kinds`"),
+    ({"noise": {"files": ""}}, "files"),
     ({"gain": {"db": [float("nan"), 3]}}, "db"),
     ({"share": 1.5}, "share"),
     ({"loss": {"share": [0, 0.9]}}, "share"),

@@ -61,7 +61,7 @@ class NoiseConfig(Record):
     rate: Rate = 0.3
     snr_db: DecibelBounds = (5.0, 30.0)
     kinds: tuple[NoiseKind, ...] = Field(default=(), max_length=32)
-    files: str | None = None
+    files: str | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def files_and_kind(self) -> NoiseConfig:
