@@ -19,11 +19,19 @@ from generators.sounds import sound
 from generators.speech import Speech
 from generators.yielding import PLAIN_AFTER_S, HeardWord, plain_word, yield_at
 from schemas.config import Config
-from schemas.scene import Anchor, Motion, Noise, Scene, SceneEvent, TextEvent, Thought, Utterance
+from schemas.scene import (
+    SELF_GAP_S,
+    Anchor,
+    Motion,
+    Noise,
+    Scene,
+    SceneEvent,
+    TextEvent,
+    Thought,
+    Utterance,
+)
 
 SpeechKey = tuple[str, int]
-# between two utterances of one speaker, whatever the draws say: a channel never overlaps itself
-SELF_GAP_S = 0.05
 
 
 @dataclass(frozen=True)

@@ -162,6 +162,8 @@ def _provenance(record: InputRecord, config: Config, plan: Placement) -> Provena
     times = {s.speech.word_times for p in plan.placed.values() for s in p.stretches}
     if times & {"aligned", "estimated"}:
         backends["align"] = config.align.resolved
+    if config.text.rewriter != "rules":
+        backends["text"] = f"{config.text.rewriter} {config.text.model}"
     return Provenance(
         source=record.source,
         record_id=record.record_id,

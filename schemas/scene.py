@@ -13,6 +13,9 @@ from pydantic import Field
 from schemas.base import KEY_PATTERN, Record
 from schemas.timeline import HearBehaviour, SayBehaviour
 
+# between two utterances of one speaker, whatever the draws say: a channel never overlaps itself
+SELF_GAP_S = 0.05
+
 
 class Span(Record):
     """A piece of an utterance's text, spoken in one breath, after a pause of `pause_before_s`."""

@@ -79,6 +79,6 @@ def test_the_key_takes_all_that_shapes_the_audio(espeak: EspeakBackend) -> None:
 
 def test_a_folder_that_cannot_be_made_is_one_line(espeak: EspeakBackend, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(StrettoError, match="speech cache"):
+    with pytest.raises(StrettoError, match="a cache"):
         CachedBackend(espeak, 16000, tmp_path / "file" / "cache")
     assert os.listdir(tmp_path) == ["file"]

@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from generators.place import SELF_GAP_S
 from generators.scene.pools import phrases, sounds_like_listening
 from schemas.config import Config
 from schemas.errors import StrettoError
 from schemas.records import RecordedWord, Recording, Segment
-from schemas.scene import Anchor, Scene, Span, Utterance
+from schemas.scene import SELF_GAP_S, Anchor, Scene, Span, Utterance
 
 # the tag of a recorded sample, and the voice of whoever speaks in it
 RECORDED = "recorded"

@@ -102,7 +102,7 @@ def _make(folder: Path) -> None:
 def _fault(what: str, path: Path, problem: OSError) -> MachineError:
     """A full disk or a lost mount is nobody's record's fault: the run stops and can be resumed."""
     return MachineError(
-        f"the speech cache {what}: {(problem.strerror or str(problem)).lower()}",
+        f"a cache {what}: {(problem.strerror or str(problem)).lower()}",
         str(path),
         "free some space or mend the mount, then run the same command again: it resumes",
     )
