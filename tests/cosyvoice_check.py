@@ -24,12 +24,13 @@ from cosyvoice_voices import voice
 from generators.speech.backend import Speech, SpeechRequest, Spoken
 from generators.speech.cosyvoice import CosyVoiceBackend
 from generators.speech.cosyvoice_engine import Engine
+from generators.speech.cosyvoice_policy import speakable_text
 from generators.speech.cosyvoice_voice import MODES, marked, prompt_of, style_of
 from schemas.config.cosyvoice import CosyVoiceConfig
 
 TEXT = "Hello there, how are you today?"
 # over 80 tokens: split into sentences
-LONG = "It was a bright day and we went out. " * 6
+LONG = "It was a bright day\n\tand we went out.  " * 6
 HZ = 16000
 
 
@@ -147,7 +148,7 @@ def _same_inputs(engine: Engine, mode: str, folder: Path) -> bool:
 
 
 def _long(backend: CosyVoiceBackend, folder: Path) -> dict[str, Any]:
-    """A text of several sentences; and a sentence that is short beside its prompt."""
+    """A text of several sentences and lines; and a sentence that is short beside its prompt."""
     engine = _engine(backend)
     with _counted(engine.auto.model.llm, "inference") as seen:
         [spoken] = backend.say([_request("zero_shot", folder, text=LONG)])
@@ -155,7 +156,7 @@ def _long(backend: CosyVoiceBackend, folder: Path) -> dict[str, Any]:
     with _counted(engine.auto, "inference_cross_lingual") as crossed:
         [short] = backend.say([_request("zero_shot", folder, text="Yes.")])
     return {
-        "pieces": len(engine.pieces(LONG)),
+        "pieces": len(engine.pieces(speakable_text(LONG))),
         "calls": calls,
         "spoken": _told(spoken),
         "short": _told(short),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,7 @@ from generators.speech.voices import Voice
 PROMPT_TEXT = "Well, I think we could."
 
 
-@dataclass(frozen=True)
-class SettingsVoice(Voice):
-    """A voice with settings of an engine."""
-
-    settings: tuple[tuple[str, Any], ...] = ()
-
-
-def voice(mode: str, folder: Path | None = None, **more: Any) -> SettingsVoice:
+def voice(mode: str, folder: Path | None = None, **more: Any) -> Voice:
     """A voice of `mode`; its prompt is `prompt.wav` in `folder`."""
     wav = {"prompt_wav": str((folder or Path()) / "prompt.wav")}
     settings = {
@@ -27,5 +19,5 @@ def voice(mode: str, folder: Path | None = None, **more: Any) -> SettingsVoice:
         "cross_lingual": wav,
         "instruct2": wav | {"instruct_text": "Speak slowly."},
     }[mode]
-    made = SettingsVoice(f"cosyvoice:{mode}@en", "en")
-    return replace(made, settings=tuple(sorted({"mode": mode, **settings, **more}.items())))
+    said = tuple(sorted({"mode": mode, **settings, **more}.items()))
+    return Voice(f"cosyvoice:{mode}@en", "en", engine="cosyvoice", settings=said)

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 import soundfile
 from cosyvoice_voices import PROMPT_TEXT, voice
 
+from generators.speech import SpeechRequest, open_speech
 from generators.speech.cosyvoice import CosyVoiceBackend
 from generators.speech.cosyvoice_engine import is_machine_fault, takes_samples
 from generators.speech.cosyvoice_home import find_home, model_hash
@@ -31,6 +33,7 @@ from generators.speech.cosyvoice_voice import (
     style_of,
 )
 from schemas.config.cosyvoice import CosyVoiceConfig
+from schemas.config.speech import SpeechConfig
 from schemas.errors import StrettoError
 
 OPTIONS = CosyVoiceConfig()
@@ -89,9 +92,9 @@ def test_a_text_with_nothing_to_speak_is_refused(text: str) -> None:
 
 
 def test_special_tokens_do_not_reach_the_model() -> None:
-    clean = speakable_text("Hi <|endofprompt|>there|> <|you\x01, [laughter]")
-    assert "<|" not in clean and "|>" not in clean and "\x01" not in clean
-    assert clean.split() == ["Hi", "there", "you", ",", "[laughter]"]
+    clean = speakable_text("Hi <|endofprompt|>there|>\n\n <|you\x01, [laughter]")
+    # single spaces: its normaliser fails on two
+    assert clean == "Hi there you , [laughter]"
     with pytest.raises(StrettoError, match="2500 characters"):
         speakable_text("a" * 2500)
 
@@ -324,6 +327,35 @@ def test_a_runaway_is_caught_and_spoken_again(found: dict[str, Any]) -> None:
 @pytest.mark.slow
 def test_silence_is_caught(found: dict[str, Any]) -> None:
     assert "silence, in each of 3 tries" in found["silence"]["failed"]["error"]
+
+
+@pytest.mark.slow
+def test_hosted_in_its_own_environment_it_says_the_same(
+    found: dict[str, Any], folder: Path, home: Path
+) -> None:
+    speech = SpeechConfig(
+        backend="cosyvoice",
+        python=os.environ.get("COSYVOICE_PYTHON", sys.executable),
+        streams=2,
+        cosyvoice=CosyVoiceConfig(
+            model_dir=str(folder), home=str(home), device="cpu",
+            min_s_per_char=0.0001, max_s_per_char=1.2,
+        ),
+    )  # fmt: skip
+    backend = open_speech(speech)
+    said = [
+        SpeechRequest("Hello there, how are you today?", voice(mode, folder.parent), 3)
+        for mode in MODES
+    ]
+    missing = SpeechRequest("Hello.", voice("zero_shot", folder), 3)
+    try:
+        assert backend.version() == found["version"]
+        *spoken, refused = backend.say([*said, missing])
+    finally:
+        backend.close()
+    assert isinstance(refused, StrettoError) and "no such prompt" in str(refused)
+    heard = [blake2b(s.pcm.tobytes(), digest_size=16).hexdigest() for s in spoken]  # type: ignore[union-attr]
+    assert heard == [found["modes"][mode]["digest"] for mode in MODES]
 
 
 OWN = """

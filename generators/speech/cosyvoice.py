@@ -105,7 +105,10 @@ class CosyVoiceBackend:
 
     def _waves(self, engine: Engine, text: str, style: Style, seed: int) -> list[np.ndarray]:
         """Each sentence of a text, kept only if it sounds like one."""
-        pieces = engine.pieces(text)
+        try:
+            pieces = engine.pieces(text)
+        except Exception as failure:
+            raise _as_error(failure) from failure
         if not pieces:
             raise StrettoError("nothing to speak", fix="leave the turn out or give it words")
         return [

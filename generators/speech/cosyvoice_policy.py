@@ -50,7 +50,8 @@ def speakable_text(text: str) -> str:
 
     StrettoError without `where` when nothing in it can be spoken or it is too long.
     """
-    clean = _SPECIAL.sub(" ", readable(text)).strip()
+    # two spaces in a row make wetext 0.1.8 fail
+    clean = " ".join(_SPECIAL.sub(" ", readable(text)).split())
     if len(clean) > MAX_CHARACTERS:
         raise StrettoError(
             f"an utterance of {len(clean)} characters, over the {MAX_CHARACTERS} spoken at once",

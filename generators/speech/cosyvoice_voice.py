@@ -44,10 +44,9 @@ class Style:
 
 def style_of(voice: Voice) -> Style:
     """The settings of a voice. StrettoError for an unknown mode or a speed that is no speed."""
-    settings = dict(getattr(voice, "settings", ()))
     names = ("prompt_wav", "prompt_text", "instruct_text", "spk_id")
-    texts = {name: str(settings.get(name, "")) for name in names}
-    speed, mode = settings.get("speed", 1.0), str(settings.get("mode", "zero_shot"))
+    texts = {name: str(voice.get(name, "")) for name in names}
+    speed, mode = voice.get("speed", 1.0), str(voice.get("mode", "zero_shot"))
     if mode not in MODES:
         raise StrettoError(f"unknown mode {mode!r}", _where(voice), f"use {', '.join(MODES)}")
     if isinstance(speed, str) or not 0.5 <= speed <= 2:
