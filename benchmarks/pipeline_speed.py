@@ -1,7 +1,7 @@
 """How fast is each stage of the main job on one core? `python -m benchmarks.pipeline_speed`
 
 Times each stage over the example dialogues: hours of samples per core-hour ("x real time" is the same
-number). VAD stands apart: it runs on a keyed 5 % of the samples by default.
+number). Each check is timed by itself too; VAD runs on a keyed 5 % of the samples by default.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pathlib import Path
 import yaml
 
 from generators.sources import read_source
+from pipeline.checks import CHECKS
 from pipeline.plan import ShardPlan
 from pipeline.shard import write_tar
 from pipeline.stages import STAGES, Work, open_services
-from pipeline.vad import Vad
 from schemas.config import Config
 from schemas.records import Dialogue
 
@@ -60,18 +60,28 @@ def main() -> None:
     mix = seconds["render"] + seconds["pack"] + seconds["tar"]
     print(f"render (mix), FLAC and tar   {audio_s / mix:8,.0f} x real time")
     print(f"all stages                   {audio_s / sum(seconds.values()):8,.0f} x real time")
-    _vad(samples[:20])
+    _checks(samples, config)
 
 
-def _vad(samples: list) -> None:  # type: ignore[type-arg]
-    vad = Vad()
-    begin = time.perf_counter()
-    rows = [vad.report(s) for s in samples]
-    took = time.perf_counter() - begin
-    audio_s = sum(s.timeline.duration_s for s in samples)
-    means = [sum(r[c] for r in rows) / len(rows) for c in ("listen", "speak")]
-    print(f"VAD, where it runs           {audio_s / took:8,.0f} x real time")
-    print(f"VAD agreement                listen {means[0]:.3f}, speak {means[1]:.3f}")
+def _checks(samples: list, config: Config) -> None:  # type: ignore[type-arg]
+    """Each exact check by itself, and silero-vad on some samples."""
+    models = open_services(config)
+    checks = config.checks.model_copy(update={"vad": True})
+    for check in CHECKS:
+        settings = check.settings(checks)
+        if settings is None:
+            continue
+        some = samples if check.exact else samples[:20]
+        begin = time.perf_counter()
+        found = check.run(some, settings, models)
+        took = time.perf_counter() - begin
+        audio_s = sum(s.timeline.duration_s for s in some)
+        ok = sum(f.verdict == "ok" for f in found)
+        print(f"check {check.name:22} {audio_s / took:8,.0f} x real time, {ok} of {len(some)} ok")
+        if check.name == "speech":
+            means = [sum(f.figures[c] for f in found) / len(found) for c in ("listen", "speak")]
+            print(f"VAD agreement                listen {means[0]:.3f}, speak {means[1]:.3f}")
+    models.close()
 
 
 if __name__ == "__main__":

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
-from generators.place import Placed, Placement, Stretch, settled
+from generators.place import Placed, Placement, Stretch, heard_words, settled
 from schemas.base import seconds
 from schemas.label import Evidence
-from schemas.scene import Motion, TextEvent, Utterance
+from schemas.scene import Motion, Noise, TextEvent, Thought, Utterance
 from schemas.timeline import (
     Hear,
     HearBehaviour,
     Piece,
     Say,
     SayBehaviour,
+    Sound,
     Think,
     TimedWord,
     ToolCall,
     TypedInput,
+    WordTimes,
     Write,
 )
 
@@ -30,11 +33,14 @@ def hear(plan: Placement, placed: Placed) -> Hear:
     end_s = seconds(placed.end, plan.rate)
     return Hear(
         id=event.id,
+        speaker=event.speaker,
+        addressed_to=event.addressed_to,
         behaviour=cast(HearBehaviour, event.behaviour),
         turn_index=event.turn_index,
         text=event.text,
         language=event.language,
         voice=event.voice,
+        word_times=_word_times(placed),
         start_s=seconds(placed.start, plan.rate),
         end_s=end_s,
         plain_s=seconds(placed.plain, plan.rate),
@@ -70,6 +76,7 @@ def say(plan: Placement, placed: Placed) -> Say:
         text=event.text,
         language=event.language,
         voice=event.voice,
+        word_times=_word_times(placed),
         words=tuple(words),
         pieces=tuple(pieces),
         **unsaid,
@@ -126,21 +133,57 @@ def text_event(plan: Placement, placed: Placed) -> TypedInput | ToolCall:
     )
 
 
+def thought(plan: Placement, placed: Placed) -> Think:
+    """What the assistant notes while it listens."""
+    event = placed.event
+    assert isinstance(event, Thought)
+    end_s = seconds(
+        placed.start + plan.samples(len(event.text) / plan.config.scene.write_chars_per_s),
+        plan.rate,
+    )
+    return Think(
+        **_agent(plan, placed, event.id, placed.end) | {"end_s": end_s},
+        start_s=seconds(placed.start, plan.rate),
+        planned_end_s=end_s,
+        text=event.text,
+        while_listening=True,
+    )
+
+
+def noise(plan: Placement, placed: Placed) -> Sound:
+    """A sound that is no speech."""
+    event = placed.event
+    assert isinstance(event, Noise)
+    end_s = seconds(placed.end, plan.rate)
+    return Sound(
+        id=event.id,
+        name=event.name,
+        start_s=seconds(placed.start, plan.rate),
+        end_s=end_s,
+        revealed_s=end_s,
+    )
+
+
 def evidence(plan: Placement, cited: tuple[str, ...]) -> tuple[Evidence, ...]:
-    """Scene evidence ("u000", or "u000:2" up to the end of span 2) as Timeline evidence."""
-    found = [_evidence(plan, *c.partition(":")[::2]) for c in cited]
+    """Scene evidence ("u000", "u000:2" up to the end of span 2, "u000@17" up to character 17)."""
+    found = [_evidence(plan, c) for c in cited]
     return tuple(e for e in found if e is not None)
 
 
-def _evidence(plan: Placement, event_id: str, span: str) -> Evidence | None:
+def _evidence(plan: Placement, cited: str) -> Evidence | None:
+    event_id, mark, place = re.split("([:@]|$)", cited, maxsplit=1)
     placed = plan.placed[event_id]
     if isinstance(placed.event, Motion):
         return _last_frame(plan)
     if not placed.stretches:
         return Evidence(event=event_id, revealed_s=seconds(placed.end, plan.rate))
-    used = placed.stretches[: int(span) + 1] if span else placed.stretches
-    words = [s.start + w.end_sample for s in used for w in s.speech.words]
-    return Evidence(event=event_id, word=len(words) - 1, revealed_s=seconds(words[-1], plan.rate))
+    used = placed.stretches[: int(place) + 1] if mark == ":" else placed.stretches
+    words = heard_words(used)
+    if mark == "@":
+        words = [w for w in words if w.char_end <= int(place)]
+    return Evidence(
+        event=event_id, word=len(words) - 1, revealed_s=seconds(words[-1].end, plan.rate)
+    )
 
 
 def _last_frame(plan: Placement) -> Evidence | None:
@@ -158,21 +201,25 @@ def _agent(plan: Placement, placed: Placed, event_id: str, end: int) -> dict[str
         "turn_index": getattr(placed.event, "turn_index", None),
         "decided_s": seconds(placed.decided, plan.rate),
         "end_s": seconds(end, plan.rate),
-        "evidence": evidence(plan, placed.event.evidence),
+        "evidence": evidence(plan, getattr(placed.event, "evidence", ())),
     }
     if placed.cut is not None and placed.cut_by is not None:
         fields["cut_s"] = seconds(placed.cut, plan.rate)
-        fields["cut_by"] = _cut_evidence(plan, placed.cut_by)
+        fields["cut_by"] = _cut_evidence(plan, placed.cut_by, placed.cut_word)
     return fields
 
 
-def _cut_evidence(plan: Placement, user_id: str) -> Evidence:
-    """The word of the user's that was plain to hear."""
-    user = plan.placed[user_id]
-    ends = [s.start + w.end_sample for s in user.stretches for w in s.speech.words]
-    return Evidence(
-        event=user_id, word=ends.index(user.plain), revealed_s=seconds(user.plain, plan.rate)
-    )
+def _cut_evidence(plan: Placement, user_id: str, word: int) -> Evidence:
+    """The word of the user's that made it an interruption."""
+    end = heard_words(plan.placed[user_id].stretches)[word].end
+    return Evidence(event=user_id, word=word, revealed_s=seconds(end, plan.rate))
+
+
+def _word_times(placed: Placed) -> WordTimes:
+    """How the word times are known: as well as the worst of its stretches."""
+    worst: tuple[WordTimes, ...] = ("estimated", "aligned", "given")
+    found = {s.speech.word_times for s in placed.stretches}
+    return next((w for w in worst if w in found), "engine")
 
 
 def _words(plan: Placement, stretch: Stretch) -> list[TimedWord]:

@@ -8,17 +8,20 @@ after it. Until then nothing differs from the twin in which the user keeps silen
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+import numpy as np
+from numpy.typing import NDArray
+
+from generators.sounds import sound
 from generators.speech import Speech
+from generators.yielding import PLAIN_AFTER_S, HeardWord, plain_word, yield_at
 from schemas.config import Config
-from schemas.scene import Anchor, Motion, Scene, TextEvent, Utterance
+from schemas.scene import Anchor, Motion, Noise, Scene, SceneEvent, TextEvent, Thought, Utterance
 
 SpeechKey = tuple[str, int]
-# speech shorter than this may be a cough: the first word that ends later settles it
-PLAIN_AFTER_S = 0.2
 # between two utterances of one speaker, whatever the draws say: a channel never overlaps itself
 SELF_GAP_S = 0.05
 
@@ -39,9 +42,10 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Placed:
-    """An event in time. `end` is that of its sound as planned; `settled` also of its text."""
+    """An event in time. `end` is that of its sound as planned; `settled` that of its
+    last word, or of its visible text where that is later."""
 
-    event: Utterance | TextEvent | Motion
+    event: SceneEvent
     decided: int
     start: int
     end: int
@@ -50,6 +54,8 @@ class Placed:
     plain: int = 0
     cut: int | None = None
     cut_by: str | None = None
+    cut_word: int = 0
+    pcm: NDArray[np.int16] | None = None
 
 
 @dataclass
@@ -87,12 +93,13 @@ def place(
             placed = _place_utterance(plan, event, speech)
         elif isinstance(event, Motion):
             placed = _place_motion(plan, event)
+        elif isinstance(event, Noise):
+            placed = _place_noise(plan, event, scene.key)
         else:
-            assert isinstance(event, TextEvent)
             placed = _place_text(plan, event)
         plan.placed[event.id] = placed
         if isinstance(event, Utterance) and event.reaction_s is not None:
-            _yield_to(plan, placed, event.reaction_s)
+            _yield_to(plan, placed, event)
     ends = [settled(plan, p) for p in plan.placed.values()]
     plan.sample_count = max(ends, default=0) + plan.samples(scene.tail_s)
     return plan
@@ -104,21 +111,24 @@ def _anchor(plan: Placement, anchor: Anchor) -> int:
     if anchor.of is None:
         return max(0, offset)
     of = plan.placed[anchor.of]
-    if anchor.edge == "fraction":
+    if anchor.edge == "word":
+        base = _word_end(of, anchor.char)
+    elif anchor.edge == "fraction":
         base = of.start + round(anchor.at * (of.end - of.start))
     elif anchor.edge == "start":
         base = of.start
     elif anchor.edge == "settled":
-        base = settled(plan, of)
+        base = of.settled if of.cut is None else settled(plan, of)
     else:
         base = of.end if anchor.span is None else of.stretches[anchor.span].end
-    return max(0, base + offset)
+    earliest = of.start + plan.samples(anchor.after_start_s) if anchor.after_start_s else 0
+    return max(earliest, base + offset)
 
 
 def settled(plan: Placement, placed: Placed) -> int:
     """When an event is over, as it happened: a cut one ends with its fade."""
     if placed.cut is None:
-        return placed.settled
+        return max(placed.end, placed.settled)
     return min(placed.end, placed.cut + plan.samples(plan.config.scene.fade_s))
 
 
@@ -133,10 +143,11 @@ def _place_utterance(
         at += plan.samples(span.pause_before_s) if index else 0
         stretches.append(Stretch(index, span.char_start, spoken, at))
         at += len(spoken.pcm)
-    over = at
+    # people time themselves by the last word, not by the breath after it
+    over = max((w.end for w in heard_words(stretches)), default=at)
     if event.write is not None:
         written_s = len(event.write) / plan.config.scene.write_chars_per_s
-        over = max(at, start - lead + plan.samples(written_s))
+        over = max(over, start - lead + plan.samples(written_s))
     plain = _plain(plan, stretches)
     return Placed(event, start - lead, start, at, over, tuple(stretches), plain)
 
@@ -151,11 +162,27 @@ def _free_from(plan: Placement, speaker: str) -> int:
     return max(own) + plan.samples(SELF_GAP_S) if own else 0
 
 
+def heard_words(stretches: Sequence[Stretch]) -> list[HeardWord]:
+    """The words of an utterance as they are heard, in samples from the sample's start."""
+    return [
+        HeardWord(s.char_start + w.char_end, s.start + w.start_sample, s.start + w.end_sample)
+        for s in stretches
+        for w in s.speech.words
+    ]
+
+
 def _plain(plan: Placement, stretches: list[Stretch]) -> int:
-    """When the speech can be told from a cough: the end of the first word past PLAIN_AFTER_S."""
-    earliest = stretches[0].start + plan.samples(PLAIN_AFTER_S)
-    ends = [s.start + w.end_sample for s in stretches for w in s.speech.words]
-    return next((end for end in ends if end >= earliest), max(ends, default=stretches[-1].end))
+    """When the speech can be told from a cough."""
+    words = heard_words(stretches)
+    if not words:
+        return stretches[-1].end
+    return words[plain_word(words, plan.samples(PLAIN_AFTER_S))].end
+
+
+def _word_end(placed: Placed, char: int) -> int:
+    """The end of the last word that ends at or before a character; the start where there is none."""
+    ends = [w.end for w in heard_words(placed.stretches) if w.char_end <= char]
+    return max(ends, default=placed.start)
 
 
 def _place_motion(plan: Placement, event: Motion) -> Placed:
@@ -168,18 +195,34 @@ def _place_motion(plan: Placement, event: Motion) -> Placed:
     return Placed(event, decided, start, end, end)
 
 
-def _place_text(plan: Placement, event: TextEvent) -> Placed:
+def _place_text(plan: Placement, event: TextEvent | Thought) -> Placed:
     start = _anchor(plan, event.anchor)
     return Placed(event, start, start, start, start)
 
 
-def _yield_to(plan: Placement, user: Placed, reaction_s: float) -> None:
-    """Cut what the assistant is saying, if it is still speaking when it could have reacted."""
-    cut = user.plain + plan.samples(reaction_s)
+def _place_noise(plan: Placement, event: Noise, key: str) -> Placed:
+    start, config = _anchor(plan, event.anchor), plan.config
+    pcm = sound(event.name, event.duration_s, plan.rate, config.seed, key, event.id)
+    end = start + len(pcm)
+    return Placed(event, start, start, end, end, pcm=pcm)
+
+
+def _yield_to(plan: Placement, user: Placed, event: Utterance) -> None:
+    """Cut what the assistant is saying, if it is still speaking when it knows that it should."""
+    assert event.reaction_s is not None
+    given = yield_at(
+        event.text,
+        event.language,
+        heard_words(user.stretches),
+        plan.samples(event.reaction_s),
+        plan.samples(PLAIN_AFTER_S),
+    )
     for event_id, placed in plan.placed.items():
-        event = placed.event
-        if not isinstance(event, Utterance) or event.speaker != "assistant":
+        own = placed.event
+        if given is None or not isinstance(own, Utterance) or own.speaker != "assistant":
             continue
-        speaking = placed.cut is None and placed.start < cut < placed.end
-        if speaking and user.start < placed.end and event.behaviour != "backchannel":
-            plan.placed[event_id] = replace(placed, cut=cut, cut_by=user.event.id)
+        speaking = placed.cut is None and placed.start < given.at < placed.end
+        if speaking and user.start < placed.end and own.behaviour in ("turn", "proactive"):
+            plan.placed[event_id] = replace(
+                placed, cut=given.at, cut_by=event.id, cut_word=given.word
+            )

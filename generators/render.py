@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from generators import events, robot_tracks
-from generators.mix import mix
+from generators.mix import mix, stems, together
 from generators.place import Placement, SpeechKey, place
 from generators.scene.voices import voice_of
 from generators.sources import open_episode
@@ -21,7 +21,7 @@ from schemas.draws import digest
 from schemas.errors import StrettoError
 from schemas.records import InputRecord, Trajectory
 from schemas.sample import Sample
-from schemas.scene import Motion, Scene, TextEvent, Utterance
+from schemas.scene import Motion, Noise, Scene, TextEvent, Thought, Utterance
 from schemas.timeline import (
     AnyAgentEvent,
     AudioTrack,
@@ -66,7 +66,9 @@ def _render_robot(
     idle, before, after = robot_tracks.idle_actions(record, episode)
     act = robot_tracks.act_rows(before, episode, after, steps)
     state = None if episode.state is None else robot_tracks.held(episode.state, steps)
-    cited = events.evidence(plan, plan.placed["motion"].event.evidence)
+    motion = plan.placed["motion"].event
+    assert isinstance(motion, Motion)
+    cited = events.evidence(plan, motion.evidence)
     base = _sample(plan, record, scene, config)
     notes = (*record.notes, f"idle action: {idle}")
     timeline = base.timeline.model_copy(
@@ -101,14 +103,16 @@ def _sample(plan: Placement, record: InputRecord, scene: Scene, config: Config) 
         language=scene.language,
         duration_s=seconds(plan.sample_count, plan.rate),
         behaviours=_behaviours(plan, scene),
+        pair=scene.pair,
         context=_context(scene),
         listen=track,
         speak=track,
         world=world,
         agent=agent,
-        provenance=_provenance(record, config),
+        provenance=_provenance(record, config, plan),
     )
-    return Sample(timeline, mix(plan, "user"), mix(plan, "assistant"))
+    heard = stems(plan)
+    return Sample(timeline, together(heard), mix(plan, "assistant"), stems=heard)
 
 
 def _events(plan: Placement) -> tuple[tuple[WorldEvent, ...], tuple[AnyAgentEvent, ...]]:
@@ -116,10 +120,14 @@ def _events(plan: Placement) -> tuple[tuple[WorldEvent, ...], tuple[AnyAgentEven
     agent: list[AnyAgentEvent] = []
     for placed in plan.placed.values():
         event = placed.event
-        if isinstance(event, Utterance) and event.speaker == "user":
+        if isinstance(event, Utterance) and event.speaker != "assistant":
             world.append(events.hear(plan, placed))
         elif isinstance(event, Utterance):
             agent += [*events.written(plan, placed), events.say(plan, placed)]
+        elif isinstance(event, Noise):
+            world.append(events.noise(plan, placed))
+        elif isinstance(event, Thought):
+            agent.append(events.thought(plan, placed))
         elif isinstance(event, TextEvent):
             found = events.text_event(plan, placed)
             agent.append(found) if found.kind == "tool_call" else world.append(found)
@@ -149,7 +157,11 @@ def _context(scene: Scene) -> Context:
     )
 
 
-def _provenance(record: InputRecord, config: Config) -> Provenance:
+def _provenance(record: InputRecord, config: Config, plan: Placement) -> Provenance:
+    backends = {"speech": config.speech.backend, "annotator": config.annotator.backend}
+    times = {s.speech.word_times for p in plan.placed.values() for s in p.stretches}
+    if times & {"aligned", "estimated"}:
+        backends["align"] = config.align.resolved
     return Provenance(
         source=record.source,
         record_id=record.record_id,
@@ -157,5 +169,5 @@ def _provenance(record: InputRecord, config: Config) -> Provenance:
         record_digest=digest(record.model_dump(mode="json")),
         licence=record.licence,
         seed=config.seed,
-        backends={"speech": config.speech.backend, "annotator": config.annotator.backend},
+        backends=backends,
     )

@@ -1,6 +1,6 @@
 """Reading a YAML file a person wrote: safe loader, lines in errors, duplicate keys refused.
 
-`load_config("corpus.yaml", ["seed=8", "scene.barge_in_rate=0.2"])` gives the checked config;
+`load_config("corpus.yaml", ["seed=8", "scene.barge_in.rate=0.2"])` gives the checked config;
 `load_yaml` and `with_settings` serve other files (a training, a codec).
 """
 

@@ -1,9 +1,12 @@
-"""Where the utterances of a run are kept: a local folder, or write-once objects in a bucket.
+"""Where what a model made is kept for a run: a local folder, or write-once objects in a bucket.
 
 `artefacts(config, store)` is what `speech.cache` names, else `artefacts/speech/` in the corpus's own
-store for an engine that is not pure, else nothing. On s3:// the first writer wins by a conditional
-put (If-None-Match). gs:// has none through pyarrow: there an entry is looked for, written and read
-again, and two workers that speak one utterance in the same second may go on with different audio.
+store for an engine that is not pure, else nothing. `text_artefacts` is `text.cache`, else
+`artefacts/text/` there: a model that rewrites is never pure.
+
+On s3:// the first writer wins by a conditional put (If-None-Match). gs:// has none through pyarrow:
+there an entry is looked for, written and read again, and two workers that make one entry in the same
+second may go on with different answers.
 """
 
 from __future__ import annotations
@@ -18,21 +21,35 @@ from pipeline.store_local import LocalStore
 from schemas.config import Config
 from schemas.errors import MachineError, StrettoError
 
-FOLDER = "artefacts/speech"
+FOLDER, ALIGNED, TEXT_FOLDER = "artefacts/speech", "artefacts/align", "artefacts/text"
 
 
 def artefacts(config: Config, store: Store | None) -> Artefacts | None:
     """Where utterances are kept. StrettoError when it can't be had."""
-    if place := config.speech.cache:
-        kept = open_store(place)
-        if isinstance(kept, LocalStore):
-            return FolderArtefacts(kept.root)
-        return ObjectArtefacts(kept, "")
-    if store is None or engine(config.speech.backend).pure:
-        return None
+    return _artefacts(config.speech.cache, store, FOLDER, engine(config.speech.backend).pure)
+
+
+def alignments(config: Config, store: Store | None) -> Artefacts | None:
+    """Where a model's word times are kept: beside the utterances, by the same rules."""
+    return _artefacts(config.speech.cache, store, ALIGNED, config.align.resolved == "duration")
+
+
+def text_artefacts(config: Config, store: Store | None) -> Artefacts | None:
+    """Where the spoken forms of a model that rewrites are kept."""
+    return _artefacts(config.text.cache, store, TEXT_FOLDER, config.text.rewriter == "rules")
+
+
+def _artefacts(place: str | None, store: Store | None, folder: str, pure: bool) -> Artefacts | None:
+    """The place that the config names, else `folder` of the corpus's own store; none for the pure."""
+    if place:
+        return _kept(open_store(place))
+    return None if store is None or pure else _kept(store, folder)
+
+
+def _kept(store: Store, folder: str = "") -> Artefacts:
     if isinstance(store, LocalStore):
-        return FolderArtefacts(store.root / FOLDER)
-    return ObjectArtefacts(store, f"{FOLDER}/")
+        return FolderArtefacts(store.root / folder)
+    return ObjectArtefacts(store, f"{folder}/" if folder else "")
 
 
 class ObjectArtefacts:

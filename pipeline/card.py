@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import yaml
 
 import data_cards
-from pipeline import card_text
+from pipeline import card_statistics, card_text
 from pipeline.corpus_files import dataset, index_table, sample_json
 from pipeline.croissant import croissant
 from pipeline.stats import corpus_stats
@@ -96,7 +96,7 @@ def card(
         "example_subset": subset,
         "example_split": split,
         "sample_rate": str(config.get("speech", {}).get("sample_rate_hz", "")),
-        "robot_members": card_text.ROBOT_MEMBERS if robot else "",
+        "robot_members": card_text.more_members(robot, members),
         "how": card_text.how(about),
         "fingerprint": str(about.get("fingerprint", {}).get("digest", "")),
         "config": _yaml(config),
@@ -104,7 +104,8 @@ def card(
         "behaviours": card_text.behaviours(stats),
         "measured": card_text.measured(stats),
         "human_source": stats["human"]["source"],
-        "statistics": card_text.statistics(stats),
+        "statistics": card_statistics.statistics(stats),
+        "honest": card_statistics.honest(stats),
         "truth": card_text.truth(stats),
         "sources": card_text.sources(stats),
         "rejected": card_text.rejected(stats),

@@ -9,14 +9,31 @@ from __future__ import annotations
 import html
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from pipeline import check_report
 
 REASONS = 12
 BEHAVIOURS = {
     "act_on_instruction": "the robot holds still while it is told its task, then does it",
     "backchannel": "the assistant says a word like mhm while the user goes on",
+    "background_speech": "somebody else speaks in the background, to nobody here",
     "barge_in": "the user begins to speak inside a reply",
+    "cough": "a cough or the like while the assistant speaks; it goes on",
+    "dead_air": "nobody speaks for some seconds",
+    "early_answer": "the assistant opens its answer before it knows that the user goes on",
+    "failed_barge_in": "the user begins to interrupt and gives up; the assistant goes on",
+    "false_start": "the user begins a sentence twice",
+    "filler": "the user says um or the like",
+    "hesitation": "the user stops in the middle of a sentence; the assistant waits",
+    "opener": "the assistant says a word like okay before its answer",
+    "partial_thoughts": "the assistant notes what it understands while the user still speaks",
+    "proactive": "the assistant makes a remark that nobody asked for",
+    "self_correction": "the user says another number or day first, and mends it",
+    "side_speech": "the user says something to somebody else",
+    "user_backchannel": "the user says a word like mhm while the assistant goes on",
+    "wait_for_more": "the assistant waits longer after a finished sentence",
     "speak_while_acting": "the assistant says what it does while it does it",
     "yield": "the assistant breaks a reply off because the user spoke into it",
 }
@@ -27,6 +44,17 @@ ROBOT_MEMBERS = """\
 """
 
 
+STEM_MEMBERS = """\
+| `KEY.stem.NAME.flac` | a clean source of `listen`, before room, noise and line |
+"""
+
+
+def more_members(robot: bool, members: Mapping[str, Sequence[str]]) -> str:
+    """Rows of the table of members that only some corpora have."""
+    stems = any(name.startswith("stem.") for names in members.values() for name in names)
+    return (ROBOT_MEMBERS if robot else "") + (STEM_MEMBERS if stems else "")
+
+
 def parts(stats: dict[str, Any]) -> str:
     counted = ("samples", "hours", "turns", "steps")
     found: dict[tuple[str, str], dict[str, float]] = {}
@@ -34,7 +62,7 @@ def parts(stats: dict[str, Any]) -> str:
         place = found.setdefault((part["split"], part["subset"]), dict.fromkeys(counted, 0))
         for name in counted:
             place[name] += part[name]
-    return _table(
+    return markdown(
         ("split", "subset", "samples", "hours", "spoken turns", "action steps"),
         [
             (*place, f"{n['samples']:,}", f"{n['hours']:.3f}", f"{n['turns']:,}", f"{n['steps']:,}")
@@ -48,7 +76,7 @@ def languages(stats: dict[str, Any]) -> str:
     for part in stats["parts"]:
         counts[part["language"]] += part["samples"]
     ordered = sorted(counts.items(), key=lambda c: (-c[1], c[0]))
-    return ", ".join(f"{_md(language)} ({n:,})" for language, n in ordered)
+    return ", ".join(f"{escaped(language)} ({n:,})" for language, n in ordered)
 
 
 def how(about: dict[str, Any]) -> str:
@@ -74,7 +102,7 @@ def behaviours(stats: dict[str, Any]) -> str:
         for name, n in stats["behaviours"].items()
     ]
     head = ("behaviour", "what it is", "samples")
-    return _table(head, rows) if rows else "Turns, gaps and pauses, nothing else."
+    return markdown(head, rows) if rows else "Turns, gaps and pauses, nothing else."
 
 
 def measured(stats: dict[str, Any]) -> str:
@@ -83,58 +111,22 @@ def measured(stats: dict[str, Any]) -> str:
     return f"Measured on {stats['samples_read']:,} of the samples, drawn by key. "
 
 
-def statistics(stats: dict[str, Any]) -> str:
-    taking, human = stats["turn_taking"], stats["human"]
-    rows = []
-    for name, found, people in (
-        ("floor transfer to the user, s", taking["user"]["fto"], human["fto_s"]),
-        ("floor transfer to the assistant, s", taking["assistant"]["fto"], human["fto_s"]),
-        ("pause of the user, s", taking["user"]["pause"], human["pause_s"]),
-        ("pause of the assistant, s", taking["assistant"]["pause"], human["pause_s"]),
-        ("silent after an interruption starts, s", taking["silent_after_interruption_starts"], {}),
-    ):
-        rows.append((name, _quantiles(found["s"]), _quantiles(people)))
-    for name, value, people in (
-        ("both speak, share of time", taking["overlap_frac"], human["overlap_frac"]),
-        ("none speaks, share of time", taking["silent_frac"], human["silent_frac"]),
-        ("floor transfers a minute", taking["transitions_per_min"], human["transitions_per_min"]),
-        (
-            "backchannels a minute of the assistant",
-            taking["assistant"]["backchannels_per_min"],
-            human["backchannels_per_min"],
-        ),
-        ("words a minute of speech, user", stats["words_per_min"]["user"], None),
-        ("words a minute of speech, assistant", stats["words_per_min"]["assistant"], None),
-        ("action steps that idle, share", stats["actions"]["idle_frac"], None),
-    ):
-        rows.append((name, _value(value), _value(people)))
-    return _table(("p10 / p50 / p90, or a share", "this corpus", "people"), rows)
-
-
 def truth(stats: dict[str, Any]) -> str:
-    """What an ear that knows no text finds."""
-    vad = stats["vad"] or {}
+    """What the checks found, and how far a voice detector agrees with the Timelines."""
+    checks, vad = check_report.markdown(stats.get("checks")), stats["vad"] or {}
     if vad.get("status") != "run":
-        return ""
-    return (
+        return checks
+    return f"{checks}\n\n" + (
         f"A voice detector (silero-vad), run on {vad['samples']:,} of the samples, agrees with their "
         f"Timelines for {vad['listen']:.1%} of the time of `listen` and {vad['speak']:.1%} of `speak`."
     )
-
-
-def _quantiles(found: dict[str, float] | None) -> str:
-    return " / ".join(f"{found[p]:.2f}" for p in ("p10", "p50", "p90")) if found else "-"
-
-
-def _value(value: float | None) -> str:
-    return "-" if value is None else f"{value:g}"
 
 
 def sources(stats: dict[str, Any]) -> str:
     rows = [
         (s["source"], s["licence"] or "not stated", f"{s['samples']:,}") for s in stats["sources"]
     ]
-    return _table(("source", "licence", "samples"), rows)
+    return markdown(("source", "licence", "samples"), rows)
 
 
 def rejected(stats: dict[str, Any]) -> str:
@@ -144,7 +136,7 @@ def rejected(stats: dict[str, Any]) -> str:
     rows = [(r["status"], r["stage"], r["reason"], f"{r['records']:,}") for r in found[:REASONS]]
     more = f"\n\nand {len(found) - REASONS} more reasons" if len(found) > REASONS else ""
     head = "Input records that are not samples (all in `quarantine/`):\n\n"
-    return head + _table(("status", "stage", "reason", "records"), rows) + more
+    return head + markdown(("status", "stage", "reason", "records"), rows) + more
 
 
 def limits(about: dict[str, Any], robot: bool) -> str:
@@ -154,20 +146,33 @@ def limits(about: dict[str, Any], robot: bool) -> str:
             "Speech is made by espeak-ng, a formant synthesizer: words and times are exact, the "
             "voices are not natural. Use it to prove a pipeline, not to ship a voice."
         )
-    lines.append("Dialogues come from text: hesitations and laughter that no one wrote are absent.")
+    lines.append(
+        "Dialogues come from text: hesitations and slips are put in by rule, laughter is absent."
+    )
     lines.append("Labels follow rules on what had been revealed; no person has checked them.")
-    lines.append("`listen` is clean speech: no room, no noise, no line.")
+    lines.append(_heard(about.get("config", {}).get("acoustics", {})))
     if robot:
         lines.append("The robot idles while it is told its task; it never speaks of failure.")
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [names, ["---"] * len(names), *([_md(cell) for cell in row] for row in rows)]
+def _heard(acoustics: Mapping[str, Any]) -> str:
+    effects = [name for name, given in acoustics.items() if isinstance(given, Mapping)]
+    if not effects:
+        return "`listen` is clean speech: no room, no noise, no line."
+    return (
+        f"`listen` has simulated acoustics ({', '.join(effects)}) in a drawn share of the samples; "
+        "`provenance.acoustics` of a Timeline says which. `speak` is clean."
+    )
+
+
+def markdown(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; what stands in it is escaped."""
+    lines = [names, ["---"] * len(names), *([escaped(cell) for cell in row] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _md(text: str) -> str:
+def escaped(text: str) -> str:
     """Corpus text in a Markdown table: no markup of its own, one line."""
     safe = html.escape(" ".join(text.split()), quote=False)
     return re.sub(r"([\\`*_\[\]|])", r"\\\1", safe)

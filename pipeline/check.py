@@ -2,16 +2,18 @@
 
 `check(sample)` raises StrettoError for a sample that must not be written: tracks of unequal
 length, non-finite actions, an agent event before what it rests on. It measures nothing about
-quality; `stretto stats` and the VAD check do that.
+quality; `pipeline.checks` does that. `require` refuses a run that can't check what it should.
 """
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
+from generators.rewrite import check as check_rewriter
 from pipeline import vad
+from pipeline.checks import CHECKS, Check
 from schemas.config import Config
 from schemas.errors import StrettoError
 from schemas.sample import Sample
@@ -31,12 +33,17 @@ def require(config: Config) -> None:
             lane, AudioLane
         ):  # refused here, not by `stretto fit` after the corpus is made
             AudioSettings(config.speech.sample_rate_hz, lane.rate_hz).mel  # noqa: B018
-    if config.checks.vad and find_spec("silero_vad") is None:
-        raise StrettoError(
-            "silero-vad is not installed, so this check can't run",
-            f"{config.name}: checks.vad",
-            "pip install 'stretto[qa]', or set `checks: {vad: false}`",
-        )
+    check_rewriter(config.text)
+    for wanted in CHECKS:
+        if (settings := wanted.settings(config.checks)) is not None:
+            _require(wanted, settings, config.name)
+
+
+def _require(wanted: Check, settings: Any, name: str) -> None:
+    try:
+        wanted.require(settings)
+    except StrettoError as error:
+        raise StrettoError(error.what, f"{name}: {error.where}", error.fix) from error
 
 
 def settled(config: Config) -> Config:

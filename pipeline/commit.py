@@ -65,8 +65,9 @@ def make_commit(
             "report this: it is a fault of stretto",
         )
     _write_lines(store, shard.quarantine, [r.to_json() for r in rejections])
-    reports = [json.dumps(p.report, ensure_ascii=False) for p in packed if p.report]
-    _write_lines(store, shard.checks, reports)
+    reports = [row for p in packed for row in p.reports]
+    reports += [row for r in rejections for row in r.reports]
+    _write_lines(store, shard.checks, [json.dumps(r, ensure_ascii=False) for r in reports])
     commit = Commit(
         name=shard.name,
         fingerprint=fingerprint,

@@ -2,8 +2,8 @@
 
 The same fingerprint means the same bytes, so a run continues a folder only when it matches. Paths
 count as they are written in the config, never as absolute places. Left out, because no shard
-depends on them: `schema` and `codecs` (shards are schema-free), where speech is kept and where and
-on how many streams its engine runs.
+depends on them: `schema` and `codecs` (shards are schema-free), where speech and verdicts are kept, and
+where and on how many streams its engine runs.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from generators import acoustics
+from generators.scene.pools import pools_digest
 from generators.scene.voices import voices_digest
 from schemas.base import Record
 from schemas.config import Config
@@ -24,22 +26,28 @@ from schemas.draws import digest
 from schemas.errors import StrettoError
 
 # Counts up when stretto itself changes the bytes it makes from the same records.
-PIPELINE_FORMAT = 1
+PIPELINE_FORMAT = 2
 # These decide bytes: numpy (draws, npy), soxr and scipy (resampling), soundfile (FLAC), av (MP4),
-# espeakng-loader (voices), pydantic (JSON), webdataset (tar), pyarrow (plan order, parquet).
+# espeakng-loader (voices), pydantic (JSON), webdataset (tar), pyarrow (plan order, parquet),
+# markdown-it-py, unicode-rbnf and babel (the speakable form).
 SHAPING = (
     "av",
+    "babel",
     "espeakng-loader",
+    "markdown-it-py",
     "numpy",
     "pyarrow",
     "pydantic",
     "scipy",
     "soundfile",
     "soxr",
+    "unicode-rbnf",
     "webdataset",
 )
 # keys of `speech:` that say where an engine runs, not what it says
 PLACES = ("cache", "python", "env", "streams", "gpus", "cpus", "deadline_s")
+# keys of `text:` that say where the rewriter's server is and how patiently it is asked
+TEXT_PLACES = ("url", "api_key_env", "cache", "timeout_s", "streams")
 WHOLE_BYTES = 64 << 20
 EDGE_BYTES = 8 << 20
 
@@ -63,13 +71,21 @@ class Fingerprint(Record):
     inputs: tuple[InputFile, ...]
 
 
-def fingerprint(config: Config, limit: int | None, speech_version: str) -> Fingerprint:
-    """Reads every input once. StrettoError when an input is missing or unreadable."""
+def fingerprint(
+    config: Config, limit: int | None, speech_version: str, **backends: str
+) -> Fingerprint:
+    """Reads every input once; `backends` are versions of what else shapes bytes, by name.
+
+    StrettoError when an input is missing or unreadable.
+    """
     settings = flat(resolved(config)) | {"--limit": limit}
-    versions = shaping_versions() | {"speech": speech_version}
+    versions = shaping_versions() | {"speech": speech_version} | backends
+    versions |= acoustics.versions(config.acoustics)
     if voices := voices_digest(config):  # the file's path may stay while the voices change
         versions["voices"] = voices
     inputs = tuple(i for n, e in enumerate(config.sources) for i in _inputs(config, n, e))
+    noises = acoustics.input_files(config.acoustics)
+    inputs += tuple(_input("acoustics.noise", name, Path(path)) for name, path in noises)
     whole = digest(settings, versions, [i.model_dump(mode="json") for i in inputs], size=32)
     return Fingerprint(digest=whole, config=settings, versions=versions, inputs=inputs)
 
@@ -81,6 +97,9 @@ def resolved(config: Config) -> dict[str, Any]:
     data.pop("codecs")
     for name in PLACES:
         data["speech"].pop(name)
+    for name in TEXT_PLACES:
+        data["text"].pop(name)
+    data["checks"].pop("verdicts")
     return data
 
 
@@ -100,6 +119,7 @@ def shaping_versions() -> dict[str, str]:
     # sentence ends and word characters follow Python's tables
     found |= {"unicode": unicodedata.unidata_version}
     found |= {"stretto-format": str(PIPELINE_FORMAT), "machine": platform.machine()}
+    found |= {"phrases": pools_digest()}
     return found | {"libsndfile": soundfile.__libsndfile_version__}
 
 

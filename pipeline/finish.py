@@ -15,9 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from generators.scene.voices import voice_rights
+from pipeline import check_report
 from pipeline.card import write_cards
 from pipeline.commit import Commit, read_commit
 from pipeline.fingerprint import PLACES
+from pipeline.index import INDEX
 from pipeline.plan import SOURCE_QUARANTINE, Plan
 from pipeline.store import Store
 from schemas.config import Config
@@ -26,25 +28,6 @@ from schemas.sample import Rejection
 from schemas.timeline import TIMELINE_VERSION
 
 DATASET_FORMAT = 1
-INDEX = pa.schema(
-    [
-        pa.field("key", pa.string(), nullable=False),
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("subset", pa.string(), nullable=False),
-        pa.field("group", pa.string()),
-        pa.field("language", pa.string()),
-        pa.field("shard", pa.string(), nullable=False),
-        pa.field("start_byte", pa.int64(), nullable=False),
-        pa.field("end_byte", pa.int64(), nullable=False),
-        pa.field("duration_s", pa.float64()),
-        pa.field("kind", pa.string()),
-        pa.field("behaviours", pa.list_(pa.string())),
-        pa.field("user_speech_s", pa.float64()),
-        pa.field("assistant_speech_s", pa.float64()),
-        pa.field("turns", pa.int32()),
-        pa.field("step_count", pa.int64()),
-    ]
-)
 
 
 def finish(store: Store, config: Config, plan: Plan) -> dict[str, Any]:
@@ -92,6 +75,7 @@ def _summary(
     settings = config.model_dump(mode="json", by_alias=True)
     for name in PLACES:  # paths of this machine, and an environment may hold keys
         settings["speech"].pop(name)
+    settings["checks"].pop("verdicts")
     return {
         "format": DATASET_FORMAT,
         "timeline_version": TIMELINE_VERSION,
@@ -111,23 +95,9 @@ def _summary(
             "unused": plan.unused,
         },
         "quarantined_by_stage": dict(sorted(rejected.items())),
-        "vad": _vad(store),
+        **check_report.summary(store, config),
         "unexpected": sum(c.unexpected for c in commits),
     }
-
-
-def _vad(store: Store) -> dict[str, Any]:
-    """How far silero-vad and the Timelines agree, by time, over the samples drawn for it."""
-    names = store.list("checks")
-    rows = [json.loads(line) for name in names for line in store.read_bytes(name).splitlines()]
-    if not rows:
-        return {"status": "not_run"}
-    total_s = math.fsum(row["duration_s"] for row in rows)
-    mean = {
-        channel: round(math.fsum(r[channel] * r["duration_s"] for r in rows) / total_s, 4)
-        for channel in ("listen", "speak")
-    }
-    return {"status": "run", "samples": len(rows), **mean}
 
 
 def _places(table: pa.Table) -> dict[str, dict[str, Any]]:

@@ -36,6 +36,10 @@ class MemberMedia:
         """int16 [sample_count]."""
         return self._audio("speak.flac")
 
+    def stem(self, name: str) -> NDArray[np.int16]:
+        """int16 [sample_count]: a clean source of `listen`, where the corpus kept them."""
+        return self._audio(f"stem.{name}.flac")
+
     def frames(self, camera: str, indices: Sequence[int]) -> NDArray[np.uint8]:
         """uint8 [len(indices), height, width, 3]; `indices` rise."""
         from av.error import FFmpegError

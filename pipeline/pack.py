@@ -1,7 +1,7 @@
 """A rendered Sample as the members of its tar entry, and its row of the index.
 
 Members: `json` (the Timeline), `listen.flac`, `speak.flac`, `look.CAMERA.mp4`, `act.npy`,
-`state.npy`. FLAC is 16-bit at libsndfile's default level, about 5,200 times real time.
+`state.npy`, `stem.NAME.flac`. FLAC is 16-bit at libsndfile's default level, about 5,200 times real time.
 """
 
 from __future__ import annotations
@@ -14,21 +14,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.index import statistics
+from pipeline.turn_taking import heard_of_user
 from schemas.sample import Sample
-from schemas.timeline import Hear, Piece, Say, Timeline
+from schemas.timeline import Piece, Say, Timeline
 
 
 @dataclass(frozen=True)
 class Packed:
     """A sample ready for its tar: members by extension, and the index row without its place.
 
-    `report` is what a measuring check found; it stands beside the shards, never in them.
+    `reports` are the rows of the checks; they stand beside the shards, never in them.
     """
 
     key: str
     members: dict[str, bytes]
     row: dict[str, Any]
-    report: dict[str, Any] | None = None
+    reports: tuple[dict[str, Any], ...] = ()
 
 
 def pack(sample: Sample) -> Packed:
@@ -39,6 +41,8 @@ def pack(sample: Sample) -> Packed:
         "listen.flac": flac(sample.listen, timeline.listen.sample_rate_hz),
         "speak.flac": flac(sample.speak, timeline.speak.sample_rate_hz),
     }
+    for name in timeline.stems:
+        members[f"stem.{name}.flac"] = flac(sample.stems[name], timeline.listen.sample_rate_hz)
     members |= {f"look.{camera}.mp4": data for camera, data in sample.look.items()}
     if sample.act is not None:
         members["act.npy"] = npy(sample.act)
@@ -66,9 +70,10 @@ def npy(array: NDArray[np.float32]) -> bytes:
 def index_row(timeline: Timeline) -> dict[str, Any]:
     """What `index.parquet` says of a sample. Speech counts what sounded: cut pieces end at the cut.
 
-    `turns` counts spoken turns (barge-ins too) of both sides, not backchannels.
+    `turns` counts spoken turns (barge-ins and remarks too) of both sides, not backchannels, openers
+    or what is said to others; `user_speech_s` is the user's own, not a bystander's.
     """
-    heard = [e for e in timeline.world if isinstance(e, Hear)]
+    heard = heard_of_user(timeline)
     said = [e for e in timeline.agent if isinstance(e, Say)]
     behaviours = [*(e.behaviour for e in heard), *(e.behaviour for e in said)]
     steps = timeline.act.step_count if timeline.act else 0
@@ -77,13 +82,21 @@ def index_row(timeline: Timeline) -> dict[str, Any]:
         "group": timeline.group,
         "language": timeline.language,
         "duration_s": timeline.duration_s,
-        "kind": "trajectory" if timeline.act else "dialogue",
+        "kind": kind_of(timeline),
         "behaviours": list(timeline.behaviours),
         "user_speech_s": _sounding_s((e.pieces, None) for e in heard),
         "assistant_speech_s": _sounding_s((e.pieces, e.cut_s) for e in said),
-        "turns": sum(b != "backchannel" for b in behaviours),
+        "turns": sum(b in ("turn", "barge_in", "proactive") for b in behaviours),
         "step_count": steps,
+        **statistics(timeline),
     }
+
+
+def kind_of(timeline: Timeline) -> str:
+    """What its record was: `trajectory`, `recording` or `dialogue`."""
+    if timeline.act:
+        return "trajectory"
+    return "recording" if timeline.subset == "recording" else "dialogue"
 
 
 def _sounding_s(events: Iterable[tuple[tuple[Piece, ...], float | None]]) -> float:

@@ -137,7 +137,7 @@ def _make_plan(config: Config, print_: Fingerprint, limit: int | None, store: St
     return plan
 
 
-def shard_records(store: Store, shard: ShardPlan) -> list[Dialogue | Trajectory]:
+def shard_records(store: Store, shard: ShardPlan) -> list[InputRecord]:
     """The records of a shard, checked against the plan's checksum."""
     name = f"plan/{shard.name}.jsonl"
     data = store.read_bytes(name)
@@ -148,9 +148,9 @@ def shard_records(store: Store, shard: ShardPlan) -> list[Dialogue | Trajectory]
     return [RECORD.validate_json(line) for line in data.splitlines()]
 
 
-def subset_of(record: Dialogue | Trajectory) -> str:
+def subset_of(record: InputRecord) -> str:
     """The subset a record's sample belongs to: one fixed set of members."""
-    return record.subset if isinstance(record, Trajectory) else "dialogue"
+    return record.subset if isinstance(record, Trajectory) else record.kind
 
 
 def _gather(config: Config, limit: int | None, spool: Path, rejections: Path) -> _Gathered:
@@ -170,22 +170,21 @@ def _gather(config: Config, limit: int | None, spool: Path, rejections: Path) ->
     return found
 
 
-def _read_all(config: Config, limit: int | None) -> Iterator[Dialogue | Trajectory | Rejection]:
+def _read_all(config: Config, limit: int | None) -> Iterator[InputRecord | Rejection]:
     """Every source in turn; `limit` counts good records, as a source's own `limit` does."""
+    from generators.scene.twins import with_twin
     from generators.sources import read_source, source_name
 
     for index, entry in enumerate(config.sources):
         taken = 0
         for item in read_source(entry, source_name(entry, index)):
             taken += not isinstance(item, Rejection)
-            yield item
+            yield from with_twin(item, config) if isinstance(item, Dialogue) else [item]
             if taken == limit:
                 break
 
 
-def _unique(
-    record: Dialogue | Trajectory, keys: dict[str, str]
-) -> Dialogue | Trajectory | Rejection:
+def _unique(record: InputRecord, keys: dict[str, str]) -> InputRecord | Rejection:
     """The record itself, or a Rejection when its key was taken by an earlier one."""
     if record.key not in keys:
         keys[record.key] = record.source

@@ -19,7 +19,7 @@ from pipeline.stages import Services, Stage, make_shard, open_services
 from pipeline.store import Store, open_store
 from schemas.config import Config
 from schemas.errors import MachineError
-from schemas.records import Dialogue, Trajectory
+from schemas.records import InputRecord
 from schemas.sample import Rejection
 
 Part = tuple[list[Packed], list[Rejection]]
@@ -79,7 +79,7 @@ def shard_task(
 
 def record_task(
     job: Job,
-    record: Dialogue | Trajectory,
+    record: InputRecord,
     deadline_s: float,
     stages: Sequence[Stage] | None,
 ) -> tuple[Counts, Part]:
@@ -108,7 +108,7 @@ def _enter(folder: str) -> None:
 
 
 def _make(
-    job: Job, records: Sequence[Dialogue | Trajectory], stages: Sequence[Stage] | None
+    job: Job, records: Sequence[InputRecord], stages: Sequence[Stage] | None
 ) -> tuple[Part, Counts]:
     _enter(job.folder)
     config, run = (

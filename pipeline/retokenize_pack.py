@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.pack import Packed
+from pipeline.pack import Packed, kind_of
 from schemas.errors import StrettoError
 from schemas.timeline import Timeline
 from token_schema.codecs.base import npy_bytes
@@ -160,7 +160,7 @@ def token_row(schema: TokenSchema, timeline: Timeline, tokens: Tokens) -> dict[s
         "key": timeline.key,
         "group": timeline.group,
         "language": timeline.language,
-        "kind": "trajectory" if timeline.act else "dialogue",
+        "kind": kind_of(timeline),
         "duration_s": timeline.duration_s,
         **counts(schema, tokens),
     }

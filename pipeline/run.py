@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from generators import acoustics
 from generators.speech import is_hosted
 from generators.speech.hosted import HostedBackend
 from pipeline import check
@@ -29,12 +30,15 @@ def prepare(config: Config, limit: int | None, runner: str = "local") -> Fingerp
     With the Ray runner an engine of its own speaks in actors, which are checked where they are.
     """
     check.require(config)
+    acoustics.require(config.acoustics)
     elsewhere = runner == "ray" and is_hosted(config.speech)
     services = open_services(
         config, pool=HostedBackend(config.speech, False) if elsewhere else None
     )
     try:
-        return fingerprint(config, limit, services.speech.version())
+        return fingerprint(
+            config, limit, services.speech.version(), align=services.aligner.version()
+        )
     finally:
         services.close()
 

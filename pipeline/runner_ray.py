@@ -31,7 +31,7 @@ from pipeline.stages import Stage, rejection
 from pipeline.store import Store
 from schemas.config import Config
 from schemas.errors import StrettoError
-from schemas.records import Dialogue, Trajectory
+from schemas.records import InputRecord
 
 # A death is blamed on a record only when it happens again; a dead node is never its fault.
 DEATHS = 2
@@ -109,7 +109,7 @@ class _Task:
 class _Split:
     """A shard being made record by record: a ref to the outcome of each record, in order."""
 
-    records: list[Dialogue | Trajectory]
+    records: list[InputRecord]
     parts: dict[int, Any] = field(default_factory=dict)
     counts: Counts = Counts()
 

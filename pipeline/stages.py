@@ -13,12 +13,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from generators.align import open_aligner
 from generators.scene.voices import check_voices
 from generators.speech import Speech, SpeechBackend, Spoken, open_speech
-from pipeline import vad
-from pipeline.artefacts import artefacts
+from pipeline import acoustics, align, rewrite
+from pipeline.artefacts import alignments, artefacts
 from pipeline.check import check
+from pipeline.checks.stage import run_checks
 from pipeline.pack import Packed, pack
+from pipeline.recorded import heard, tracks_of
 from pipeline.store import Store
 from pipeline.work import (
     UNEXPECTED,
@@ -32,7 +35,7 @@ from pipeline.work import (
 )
 from schemas.config import Config
 from schemas.errors import StrettoError
-from schemas.records import Dialogue, Trajectory
+from schemas.records import InputRecord, Recording, Trajectory
 from schemas.sample import Rejection
 
 __all__ = [
@@ -54,7 +57,7 @@ __all__ = [
 def open_services(
     config: Config, store: Store | None = None, pool: SpeechBackend | None = None
 ) -> Services:
-    """The speech backend with its cache. StrettoError when it can't run here.
+    """The speech backend and the aligner with their cache. StrettoError when one can't run here.
 
     `store` is the corpus's: an engine that is not pure keeps its utterances there, for a resumed
     run or a second worker. `pool` is an engine that runs elsewhere (`pipeline.ray_speech`).
@@ -62,11 +65,13 @@ def open_services(
     check_voices(config)
     speech = open_speech(config.speech, artefacts(config, store), pool)
     speech.check()
-    return Services(speech)
+    aligner = open_aligner(config.align, alignments(config, store))
+    aligner.check()
+    return Services(speech, aligner, rewrite.open_rewriter(config, store))
 
 
 def make_shard(
-    records: Sequence[Dialogue | Trajectory],
+    records: Sequence[InputRecord],
     config: Config,
     services: Services,
     stages: Sequence[Stage] | None = None,
@@ -84,18 +89,24 @@ def _plan(work: Work, config: Config) -> Work:
     from generators.scene import plan_scene
 
     scene = plan_scene(work.record, config)
-    return replace(work, scene=scene, requests=speech_requests(scene, config))
+    requests = {} if isinstance(work.record, Recording) else speech_requests(scene, config)
+    return replace(work, scene=scene, requests=requests)
 
 
 def _speak(works: list[Work], config: Config, services: Services) -> list[Work]:
-    """All utterances of the shard in one batch: a GPU backend always sees the same batch."""
+    """All utterances of the shard in one batch: a GPU backend always sees the same batch.
+
+    A Recording was spoken by people: its audio is read instead.
+    """
     wanted = [request for work in works for request in work.requests.values()]
     spoken = iter(services.speech.say(wanted))
-    return [_heard(work, spoken) for work in works]
+    return [_heard(work, spoken, config) for work in works]
 
 
-def _heard(work: Work, spoken: Iterator[Spoken]) -> Work:
+def _heard(work: Work, spoken: Iterator[Spoken], config: Config) -> Work:
     """Take this work's answers off the batch's."""
+    if isinstance(work.record, Recording) and work.rejection is None:
+        return guarded("speak", work, lambda w: heard(w, config))
     speech: dict[tuple[str, int], Speech] = {}
     faults: list[StrettoError] = []
     for key in work.requests:
@@ -111,8 +122,8 @@ def _render(work: Work, config: Config) -> Work:
     from generators.render import render
 
     assert work.scene is not None
-    sample = render(work.record, work.scene, work.speech, config)
-    return replace(work, sample=sample, speech={}, requests={})
+    sample = tracks_of(work, render(work.record, work.scene, work.speech, config))
+    return replace(work, sample=sample, speech={}, requests={}, audio=None)
 
 
 def _annotate(work: Work, config: Config) -> Work:
@@ -124,57 +135,46 @@ def _annotate(work: Work, config: Config) -> Work:
 
 
 def _check(works: list[Work], config: Config, services: Services) -> list[Work]:
-    kept = _CHECK.run(works, config, services)
-    if not config.checks.vad:  # unset is decided by the driver: pipeline.check.settled
-        return kept
-    return [_measured(w, services) if vad.drawn(config, w.record.key) else w for w in kept]
+    """First what the shards promise, then what was asked to be measured."""
+    return run_checks(_SOUND.run(works, config, services), config, services)
 
 
-def _check_one(work: Work, config: Config) -> Work:
+def _sound(work: Work, config: Config) -> Work:
     assert work.sample is not None
     check(work.sample)
     return work
 
 
-_CHECK = each("check", _check_one)
-
-
-def _measured(work: Work, services: Services) -> Work:
-    """The work with the VAD's report. A failing VAD stops the run: it may reject nothing."""
-    if work.sample is None:
-        return work
-    try:
-        return replace(work, report=services.vad().report(work.sample))
-    except Exception as error:
-        what = f"the VAD check failed: {type(error).__name__}: {error}"
-        raise StrettoError(
-            what, work.record.key, "mend it or set `checks: {vad: false}`"
-        ) from error
+_SOUND = each("check", _sound)
 
 
 def _pack(work: Work, config: Config) -> Work:
     assert work.sample is not None
-    packed = replace(pack(work.sample), report=work.report)
+    packed = replace(pack(work.sample), reports=work.reports)
     # all samples of a subset have one member set (promise 6): column-inferring readers need it
-    odd = sorted(packed.members.keys() ^ members_of(work.record))
+    wanted = members_of(work.record) | acoustics.stem_members(config)
+    odd = sorted(packed.members.keys() ^ wanted)
     if odd:
         raise StrettoError(f"members that its subset has not, or has: {', '.join(odd)}")
     return replace(work, packed=packed, sample=None)
 
 
-def members_of(record: Dialogue | Trajectory) -> set[str]:
+def members_of(record: InputRecord) -> set[str]:
     """The members that the sample of a record must have."""
     names = {"json", "listen.flac", "speak.flac"}
-    if isinstance(record, Dialogue):
+    if not isinstance(record, Trajectory):
         return names
     names |= {"act.npy", *(f"look.{video.camera}.mp4" for video in record.videos)}
     return names | ({"state.npy"} if record.state_column else set())
 
 
 STAGES = (
+    rewrite.STAGE,
     each("plan", _plan),
     Stage("speak", _speak),
+    align.STAGE,
     each("render", _render),
+    each("acoustics", acoustics.step),
     each("annotate", _annotate),
     Stage("check", _check),
     each("pack", _pack),

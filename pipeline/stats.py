@@ -12,17 +12,16 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import yaml
 
 from pipeline.corpus_files import dataset, index_table, quarantine, rows, sample_json
+from pipeline.human import human
 from pipeline.store import Store
-from pipeline.tally import Tally, hours
+from pipeline.sums import hours
+from pipeline.tally import Tally
 from schemas.draws import digest
 from schemas.timeline import Timeline
 
@@ -36,28 +35,38 @@ def corpus_stats(store: Store, at_most: int | None = None) -> dict[str, Any]:
     Of a larger corpus only `at_most` Timelines are read, drawn by the hash of their keys.
     """
     index, about = index_table(store), dataset(store)
-    tally = Tally()
+    tally, subsets = Tally(), dict[str, Tally]()
     taken = drawn(index, at_most)
     for timeline in timelines(store, taken):
-        tally.add(timeline)
+        subsets.setdefault(timeline.subset, Tally()).add(timeline)
+    for part in subsets.values():
+        tally.merge(part)
     found = parts(index)
     return {
         "name": about.get("name", ""),
         "samples": index.num_rows,
         "samples_read": taken.num_rows,
         "hours": hours([pc.sum(index["duration_s"]).as_py() or 0.0]),
+        "longest_s": pc.max(index["duration_s"]).as_py(),
         "parts": found,
         **tally.result(),
+        "subsets": talk(subsets),
         "human": human(),
         "rejected": rejections(quarantine(store)),
         "vad": about.get("vad"),
+        "checks": about.get("checks"),
     }
 
 
-@cache
-def human() -> dict[str, Any]:
-    """The numbers of people's telephone conversations, with their source."""
-    return yaml.safe_load(Path(__file__).with_name("human_turn_taking.yaml").read_text("utf-8"))
+def talk(subsets: dict[str, Tally]) -> dict[str, Any]:
+    """Turn-taking of each subset that has any: recordings are people, and no merit of ours."""
+    results = {name: subsets[name].result() for name in sorted(subsets)}
+    kept = ("turn_taking", "distance", "exchange")
+    return {
+        name: {part: result[part] for part in kept}
+        for name, result in results.items()
+        if result["turn_taking"]["dialogue_hours"]
+    }
 
 
 def drawn(index: pa.Table, at_most: int | None) -> pa.Table:

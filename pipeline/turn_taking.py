@@ -9,6 +9,12 @@ stand in `pipeline/human_turn_taking.yaml`:
 - a pause is a gap between two successive IPUs of one speaker with no IPU of the other between;
 - a backchannel is an IPU shorter than 1 s with more than 1 s of own silence on both sides and the
   other speaker active in more than half of it.
+
+The two speakers are the user and the assistant. The user's words are all that `speaker` "user" says,
+to whomever: a telephone carries those, too. Bystanders in `listen` are a third party, whom the human
+numbers have none of, and a Sound has no words: both are left out. The assistant's words are those
+that sounded, a cut one up to the end of its fade. What lies before the first word and after the last
+counts as own silence.
 """
 
 from __future__ import annotations
@@ -22,6 +28,7 @@ from schemas.timeline import Hear, Say, TimedWord, Timeline
 IPU_GAP_S = 0.2
 BACKCHANNEL_MAX_S = 1.0
 BACKCHANNEL_SILENCE_S = 1.0
+USER = "user"
 
 Interval = tuple[float, float]
 
@@ -46,17 +53,22 @@ class TurnTaking:
     assistant_pauses_s: tuple[float, ...]
     user_backchannels_s: tuple[float, ...]
     assistant_backchannels_s: tuple[float, ...]
-    overlap_s: float
+    overlaps_s: tuple[float, ...]
     silent_s: float
     duration_s: float
 
+    @property
+    def overlap_s(self) -> float:
+        """Seconds in which both speak."""
+        return sum(self.overlaps_s)
+
 
 def measure(timeline: Timeline) -> TurnTaking:
-    """Turn-taking of one sample: `hear` words are the user's side, `say` words the assistant's."""
-    user = ipus(w for e in timeline.world if isinstance(e, Hear) for w in e.words)
+    """Turn-taking of one sample, from the words of both sides as they sounded."""
+    user = ipus(w for e in heard_of_user(timeline) for w in e.words)
     assistant = ipus(w for e in timeline.agent if isinstance(e, Say) for w in e.words)
     user_s, assistant_s = total(user), total(assistant)
-    overlap_s = sum(overlap(unit, assistant) for unit in user)
+    overlaps_s = overlaps(user, assistant)
     return TurnTaking(
         user=user,
         assistant=assistant,
@@ -65,10 +77,15 @@ def measure(timeline: Timeline) -> TurnTaking:
         assistant_pauses_s=pauses(assistant, user),
         user_backchannels_s=backchannels(user, assistant),
         assistant_backchannels_s=backchannels(assistant, user),
-        overlap_s=overlap_s,
-        silent_s=max(0.0, timeline.duration_s - (user_s + assistant_s - overlap_s)),
+        overlaps_s=overlaps_s,
+        silent_s=max(0.0, timeline.duration_s - (user_s + assistant_s - sum(overlaps_s))),
         duration_s=timeline.duration_s,
     )
+
+
+def heard_of_user(timeline: Timeline) -> list[Hear]:
+    """What the user says, whatever it is and to whom; nobody else's speech in `listen`."""
+    return [e for e in timeline.world if isinstance(e, Hear) and e.speaker == USER]
 
 
 def ipus(words: Iterable[TimedWord]) -> tuple[Interval, ...]:
@@ -124,15 +141,23 @@ def total(units: Sequence[Interval]) -> float:
     return sum(end_s - start_s for start_s, end_s in units)
 
 
+def overlaps(user: Sequence[Interval], assistant: Sequence[Interval]) -> tuple[float, ...]:
+    """Seconds of each stretch in which an IPU of either side sounds together with one of the other."""
+    found = []
+    for start_s, end_s in user:
+        first = bisect_right(assistant, (start_s, float("-inf"))) - 1
+        for other_start_s, other_end_s in assistant[max(0, first) :]:
+            if other_start_s >= end_s:
+                break
+            seconds = round(min(end_s, other_end_s) - max(start_s, other_start_s), 6)
+            if seconds > 0:
+                found.append(seconds)
+    return tuple(found)
+
+
 def overlap(unit: Interval, other: Sequence[Interval]) -> float:
     """Seconds of `unit` during which `other` (sorted, disjoint) is active."""
-    first = bisect_right(other, (unit[0], float("-inf"))) - 1
-    seconds = 0.0
-    for start_s, end_s in other[max(0, first) :]:
-        if start_s >= unit[1]:
-            break
-        seconds += max(0.0, min(end_s, unit[1]) - max(start_s, unit[0]))
-    return seconds
+    return sum(overlaps((unit,), other))
 
 
 def inside(unit: Interval, other: Sequence[Interval]) -> bool:

@@ -1,12 +1,13 @@
 """A truth check without ASR: does silero-vad hear speech where the Timeline says there is some?
 
-It measures and rejects nothing: the model's floats may differ from processor to processor, and what
-decides a shard's bytes may not. The figures stand in `checks/*.jsonl`, beside the shards.
+`Vad.compare(pcm, said, ignored)` gives the agreement of a track and the stretches in which the two
+differ. Its floats may differ from processor to processor, so by itself it decides nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
@@ -17,12 +18,21 @@ from pipeline.turn_taking import IPU_GAP_S
 from schemas.config import Config
 from schemas.draws import uniform
 from schemas.sample import Sample
-from schemas.timeline import Hear, Say, Timeline
+from schemas.timeline import Hear, Say, Sound, Timeline
 
 VAD_RATE_HZ = 16000
 GRID_HZ = 100
 
 Spans = list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Agreement of a track, 0 to 1, and where speech is `missing` or `unexpected` (seconds)."""
+
+    agreement: float
+    missing: Spans
+    unexpected: Spans
 
 
 def wanted(config: Config) -> bool:
@@ -49,10 +59,34 @@ def spoken_spans(timeline: Timeline, channel: str) -> Spans:
     return joined
 
 
+def by_user(event: Hear) -> bool:
+    """Whether it is the user who speaks, and nobody in the background."""
+    return event.speaker != "bystander" and event.behaviour != "background"
+
+
+def doubtful_spans(timeline: Timeline, channel: str) -> Spans:
+    """When a detector may say either: sounds, speech of others, the assistant's echo in `listen`."""
+    if channel == "speak":
+        return []
+    others = [e for e in timeline.world if isinstance(e, Hear) and not by_user(e)]
+    sounds = [e for e in timeline.world if isinstance(e, Sound)]
+    spans = [(e.start_s, e.end_s) for e in others] + [(e.start_s, e.end_s) for e in sounds]
+    echoes = any("echo" in effect.name for effect in timeline.provenance.acoustics)
+    return spans + (spoken_spans(timeline, "speak") if echoes else [])
+
+
 def agreement(found: Spans, said: Spans, duration_s: float) -> float:
     """The share of time, on a 10 ms grid, in which both say speech or both say none."""
+    return difference(found, said, [], duration_s).agreement
+
+
+def difference(found: Spans, said: Spans, doubtful: Spans, duration_s: float) -> Difference:
+    """The two compared on a 10 ms grid, outside what is doubtful."""
     size = max(1, round(duration_s * GRID_HZ))
-    return round(float((_mask(found, size) == _mask(said, size)).mean()), 4)
+    heard, told, asked = _mask(found, size), _mask(said, size), ~_mask(doubtful, size)
+    same = (heard == told)[asked]
+    share = round(float(same.mean()), 4) if same.size else 1.0
+    return Difference(share, _runs(told & ~heard & asked), _runs(heard & ~told & asked))
 
 
 def _mask(spans: Spans, size: int) -> NDArray[np.bool_]:
@@ -60,6 +94,14 @@ def _mask(spans: Spans, size: int) -> NDArray[np.bool_]:
     for start_s, end_s in spans:
         mask[round(start_s * GRID_HZ) : round(end_s * GRID_HZ)] = True
     return mask
+
+
+def _runs(mask: NDArray[np.bool_]) -> Spans:
+    """The stretches of True, seconds."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(np.int8), [0]))))
+    return [
+        (int(a) / GRID_HZ, int(b) / GRID_HZ) for a, b in zip(edges[::2], edges[1::2], strict=True)
+    ]
 
 
 class Vad:
@@ -84,16 +126,10 @@ class Vad:
         found = self._timestamps(self._tensor(wave), self._model, sampling_rate=VAD_RATE_HZ)
         return [(t["start"] / VAD_RATE_HZ, t["end"] / VAD_RATE_HZ) for t in found]
 
-    def report(self, sample: Sample) -> dict[str, Any]:
-        """Agreement of both tracks of a sample, 0 to 1."""
+    def compare(self, sample: Sample, channel: str) -> Difference:
+        """What is heard in `listen` or `speak` against what the Timeline says."""
         timeline = sample.timeline
-        row: dict[str, Any] = {
-            "check": "vad",
-            "key": timeline.key,
-            "duration_s": timeline.duration_s,
-        }
-        for channel, pcm in (("listen", sample.listen), ("speak", sample.speak)):
-            found = self.speech(pcm, timeline.listen.sample_rate_hz)
-            said = spoken_spans(timeline, channel)
-            row[channel] = agreement(found, said, timeline.duration_s)
-        return row
+        pcm = sample.listen if channel == "listen" else sample.speak
+        found = self.speech(pcm, timeline.listen.sample_rate_hz)
+        said, doubtful = spoken_spans(timeline, channel), doubtful_spans(timeline, channel)
+        return difference(found, said, doubtful, timeline.duration_s)

@@ -47,6 +47,7 @@ SAMPLE_CHECKS: tuple[tuple[str, str, SampleCheck], ...] = (
     ("words", "words rise and lie inside their pieces", validate_timeline.words),
     ("cuts", "after a cut nothing begins or sounds on", validate_timeline.cuts),
     ("silence", "speak sounds where something is said, and only there", validate_media.silence),
+    ("stems", "kept stems sum to listen where no effect is told of", validate_media.stems),
 )
 
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from pipeline.commit import Commit, read_commit
 from pipeline.corpus_files import dataset, index_table, json_lines
-from pipeline.finish import INDEX
+from pipeline.index import INDEX, INDEX_SINCE_1_2
 from pipeline.plan import PLAN, SOURCE_QUARANTINE, Plan, ShardPlan, read_plan
 from pipeline.retokenize_pack import TOKEN_INDEX
 from pipeline.retokenize_plan import is_tokens
@@ -86,7 +86,12 @@ def open_books(store: Store) -> Books:
 
 
 def _index(books: Books) -> pa.Table:
+    """The index; columns that a corpus of Timelines 1.1 and before lacks are empty."""
     table = index_table(books.store)
+    if not any(name in table.column_names for name in INDEX_SINCE_1_2) and not books.is_tokens:
+        for name in INDEX_SINCE_1_2:
+            none = pa.nulls(table.num_rows, INDEX.field(name).type)
+            table = table.append_column(INDEX.field(name), none)
     if lacking := [name for name in books.columns.names if name not in table.column_names]:
         raise StrettoError(f"lacks column {lacking[0]!r}", "index.parquet")
     return table

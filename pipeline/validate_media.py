@@ -13,8 +13,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from pipeline.index import INDEX_SINCE_1_2
 from pipeline.media import MemberMedia
-from pipeline.pack import index_row
+from pipeline.pack import index_row, kind_of
 from pipeline.validate_timeline import Seen
 from schemas.timeline import ArrayTrack, AudioTrack, Hear, LookTrack, Piece, Say, Timeline
 
@@ -31,6 +32,8 @@ def members(seen: Seen) -> Iterator[str]:
         return
     yield from _audio("listen", seen.members["listen.flac"], seen.timeline.listen)
     yield from _audio("speak", seen.members["speak.flac"], seen.timeline.speak)
+    for name in seen.timeline.stems:
+        yield from _audio(f"stem.{name}", seen.members[f"stem.{name}.flac"], seen.timeline.listen)
     for track in seen.timeline.look:
         yield from _video(track, seen.members[f"look.{track.camera}.mp4"])
     for name, array in (("act", seen.timeline.act), ("state", seen.timeline.state)):
@@ -42,6 +45,7 @@ def expected_members(timeline: Timeline) -> set[str]:
     """The members a Timeline's tracks ask for."""
     names = {"json", "listen.flac", "speak.flac"}
     names |= {f"look.{track.camera}.mp4" for track in timeline.look}
+    names |= {f"stem.{name}.flac" for name in timeline.stems}
     names |= {"act.npy"} if timeline.act else set()
     return names | ({"state.npy"} if timeline.state else set())
 
@@ -94,7 +98,10 @@ def tracks(seen: Seen) -> Iterator[str]:
 
 
 def silence(seen: Seen) -> Iterator[str]:
-    """`speak` sounds inside the pieces of `say` and nowhere else; each whole piece sounds."""
+    """`speak` sounds inside the pieces of `say` and nowhere else; each whole piece sounds.
+
+    A recorded channel is as it was recorded: it breathes and hums between the words.
+    """
     media = MemberMedia(seen.members, seen.where)
     timeline = seen.timeline
     says = [e for e in timeline.agent if isinstance(e, Say)]
@@ -102,6 +109,7 @@ def silence(seen: Seen) -> Iterator[str]:
     pcm = media.speak()
     rate_hz = timeline.speak.sample_rate_hz
     outside = _outside(len(pcm), [p for e in says for p in e.pieces], rate_hz)
+    outside &= kind_of(timeline) != "recording" or not says
     loud = np.flatnonzero(outside & (pcm != 0))
     if len(loud):
         yield f"speak sounds at {loud[0] / rate_hz:.4f} s, where nothing is said"
@@ -125,9 +133,21 @@ def _mute(name: str, pcm: NDArray[np.int16], events: list, rate_hz: int) -> Iter
                 yield f"{name} is silent from {piece.start_s} s, where {event.id} is said"
 
 
+def stems(seen: Seen) -> Iterator[str]:
+    """Without effects the kept stems sum to `listen`; with effects see `pipeline.acoustics.replay`."""
+    if not seen.timeline.stems or seen.timeline.provenance.acoustics:
+        return
+    media = MemberMedia(seen.members, seen.where)
+    total = sum(media.stem(name).astype(np.int32) for name in seen.timeline.stems)
+    if not np.array_equal(np.clip(total, -32768, 32767), media.listen()):
+        yield "the stems do not sum to listen, and no effect is told of"
+
+
 def row(seen: Seen) -> Iterator[str]:
     """The index row says of the sample what its Timeline says."""
     true = index_row(seen.timeline) | {"subset": seen.timeline.subset}
+    if seen.timeline.version in ("1.0", "1.1"):
+        true = {name: value for name, value in true.items() if name not in INDEX_SINCE_1_2}
     for name, value in true.items():
         if seen.row.get(name) != value:
             yield f"the index says {name}={seen.row.get(name)!r}, the Timeline {value!r}"

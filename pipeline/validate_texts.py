@@ -3,7 +3,7 @@
     fault = lane_fault(schema, lane, timeline, decoded.lane_texts[lane.name])      # "" or why not
 
 Only a text that was cut may be missing whole or in part (with `tail: drop` any at the end, in turns
-also a backchannel: it takes no turn). Of a lane without `begin` and `end` all its texts come back
+also what takes no turn, such as a backchannel). Of a lane without `begin` and `end` all its texts come back
 as one (in turns: one a turn), so there the whole run of text is compared.
 """
 
@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.timeline import Hear, Timeline, TypedInput
+from schemas.timeline import AgentEvent, Hear, Timeline, TypedInput
 from token_schema.decode import DecodedText
+from token_schema.layouts.turns_plan import takes_turn
 from token_schema.models import TextLane
 from token_schema.schema import TokenSchema
 
@@ -40,7 +41,7 @@ def sources_of(schema: TokenSchema, lane: TextLane, timeline: Timeline) -> list[
     for event in events:
         if not _shows(lane, event):
             continue
-        quiet = turns and getattr(event, "behaviour", "") == "backchannel"
+        quiet = turns and isinstance(event, AgentEvent) and not takes_turn(event)
         cut_s = getattr(event, "cut_s", None)
         at_s = _at_s(event, turns)
         found.append(Source(event.id, event.text, at_s, cut_s, quiet or cut_s is not None))
@@ -48,7 +49,11 @@ def sources_of(schema: TokenSchema, lane: TextLane, timeline: Timeline) -> list[
 
 
 def _shows(lane: TextLane, event: Any) -> bool:
-    return isinstance(event, TypedInput) if lane.channel == "typed" else event.kind == lane.channel
+    if lane.channel == "typed":
+        return isinstance(event, TypedInput)
+    if isinstance(event, Hear) and event.speaker != "user":
+        return False  # a voice in the background is heard, not transcribed
+    return bool(event.kind == lane.channel)
 
 
 def _at_s(event: Any, turns: bool) -> float:

@@ -12,13 +12,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from generators.align import Aligner
+from generators.rewrite import Rewriter
+from generators.sources import RecordedAudio
 from generators.speech import Speech, SpeechRequest
 from generators.speech.cache import CachedBackend
 from pipeline.pack import Packed
-from pipeline.vad import Vad
 from schemas.config import Config
 from schemas.errors import MachineError, StrettoError
-from schemas.records import Dialogue, Trajectory
+from schemas.records import InputRecord
 from schemas.sample import Rejection, Sample
 from schemas.scene import Scene
 
@@ -33,28 +35,36 @@ class Services:
     """What stages call: opened once in each process that runs them."""
 
     speech: CachedBackend
-    _vad: Vad | None = None
+    aligner: Aligner
+    rewriter: Rewriter | None = None
+    _models: dict[str, Any] = field(default_factory=dict)
 
-    def vad(self) -> Vad:
-        """silero-vad, loaded on first use: it brings torch with it."""
-        self._vad = self._vad or Vad()
-        return self._vad
+    def model(self, name: str, make: Callable[[], Any]) -> Any:
+        """A model that a check listens with, made on first use."""
+        if name not in self._models:
+            self._models[name] = make()
+        return self._models[name]
 
     def close(self) -> None:
         """End child processes."""
         self.speech.close()
+        self.aligner.close()
 
 
 @dataclass(frozen=True)
 class Work:
-    """A record on its way; each stage adds a field, or the rejection."""
+    """A record on its way; each stage adds a field, or the rejection.
 
-    record: Dialogue | Trajectory
+    `audio` is a Recording's, from speak to render.
+    """
+
+    record: InputRecord
     scene: Scene | None = None
     requests: Mapping[tuple[str, int], SpeechRequest] = field(default_factory=dict)
     speech: Mapping[tuple[str, int], Speech] = field(default_factory=dict)
+    audio: RecordedAudio | None = None
     sample: Sample | None = None
-    report: dict[str, Any] | None = None
+    reports: tuple[dict[str, Any], ...] = ()
     packed: Packed | None = None
     rejection: Rejection | None = None
 
@@ -99,7 +109,7 @@ def rejected(work: Work, stage: str, error: StrettoError) -> Work:
     return Work(work.record, rejection=rejection(work.record, stage, error))
 
 
-def rejection(record: Dialogue | Trajectory, stage: str, error: StrettoError) -> Rejection:
+def rejection(record: InputRecord, stage: str, error: StrettoError) -> Rejection:
     """Why this record is not in the corpus."""
     return Rejection(
         source=record.source,

@@ -5,13 +5,24 @@ from schemas.config import Config
 from schemas.draws import digest, draw_seed, from_quantiles, rng, uniform
 from schemas.errors import StrettoError
 from schemas.label import Evidence, Label
-from schemas.records import Dialogue, InputRecord, Trajectory, Turn, VideoRange
+from schemas.records import (
+    ChannelRange,
+    Dialogue,
+    InputRecord,
+    RecordedWord,
+    Recording,
+    Segment,
+    Trajectory,
+    Turn,
+    VideoRange,
+)
 from schemas.sample import Media, Rejection, Sample
 from schemas.scene import Anchor, Motion, Scene, Span, TextEvent, Utterance
 from schemas.timeline import Timeline
 
 __all__ = [
     "Anchor",
+    "ChannelRange",
     "Config",
     "Dialogue",
     "Evidence",
@@ -20,9 +31,12 @@ __all__ = [
     "Media",
     "Motion",
     "Record",
+    "RecordedWord",
+    "Recording",
     "Rejection",
     "Sample",
     "Scene",
+    "Segment",
     "Span",
     "StrettoError",
     "TextEvent",

@@ -1,7 +1,8 @@
-"""What goes in: Dialogue and Trajectory, as the sources read them and the plan stores them.
+"""What goes in: Dialogue, Trajectory and Recording, as sources read and the plan stores them.
 
-Both are small JSON records. A Trajectory *refers* to its rows and video frames (a path and a
-range); the arrays are read when its shard is made, so a plan of a large corpus stays small.
+All are small JSON records. A Trajectory *refers* to its rows and video frames (a path and a range)
+and a Recording to its audio; they are read when its shard is made, so a plan of a large corpus
+stays small.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.base import KEY_PATTERN, Record
+from schemas.base import KEY_PATTERN, Record, Seconds
 
 Role = Literal["user", "assistant", "system", "tool"]
 
@@ -37,7 +38,8 @@ class Dialogue(Record):
 
     `key` is unique in the corpus and does not depend on the turns' text: draws are keyed by it, and
     two worlds of one record (another next user turn) must draw the same (promise 2). A clean twin
-    (`perturb` false) has a key of its own and draws under `draws_as`, the key of the perturbed one.
+    (`perturb` false) has a key of its own and draws under `draws_as`, the key of the perturbed one;
+    `pair` names the two.
     """
 
     kind: Literal["dialogue"] = "dialogue"
@@ -51,6 +53,7 @@ class Dialogue(Record):
     tags: tuple[str, ...] = ()
     perturb: bool = True
     draws_as: str | None = None
+    pair: str | None = None
     turns: tuple[Turn, ...]
 
     @property
@@ -104,4 +107,62 @@ class Trajectory(Record):
     notes: tuple[str, ...] = ()
 
 
-InputRecord = Annotated[Dialogue | Trajectory, Field(discriminator="kind")]
+class ChannelRange(Record):
+    """One channel of an audio file: `frame_count` frames from frame `frame_start` on."""
+
+    path: str
+    channel: int = Field(ge=0)
+    sample_rate_hz: int = Field(gt=0)
+    frame_start: int = Field(default=0, ge=0)
+    frame_count: int = Field(gt=0)
+
+
+class RecordedWord(Record):
+    """A word with its given times; `text` is [char_start, char_end) of its segment's text."""
+
+    text: str
+    char_start: int
+    char_end: int
+    start_s: Seconds
+    end_s: Seconds
+
+
+class Segment(Record):
+    """What one speaker says in one go, in seconds from the recording's start.
+
+    `words` is None where no word times are given: the align stage finds them. `label` is the
+    speaker's name in the source.
+    """
+
+    speaker: Literal["user", "assistant"]
+    label: str | None = None
+    text: str
+    start_s: Seconds
+    end_s: Seconds
+    words: tuple[RecordedWord, ...] | None = None
+
+
+class Recording(Record):
+    """A recorded conversation by reference: a channel for the user, one for the assistant or none.
+
+    Without `assistant` nobody answers: `speak` is silent. `segments` are in order of their start;
+    those of one speaker never overlap. `notes` say what the reader mended or left unused.
+    """
+
+    kind: Literal["recording"] = "recording"
+    key: str = Field(pattern=KEY_PATTERN)
+    source: str
+    record_id: str
+    group: str
+    where: str
+    language: str = "en"
+    licence: str | None = None
+    tags: tuple[str, ...] = ()
+    duration_s: float = Field(gt=0)
+    user: ChannelRange
+    assistant: ChannelRange | None = None
+    segments: tuple[Segment, ...]
+    notes: tuple[str, ...] = ()
+
+
+InputRecord = Annotated[Dialogue | Trajectory | Recording, Field(discriminator="kind")]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from schemas.base import Record
 from schemas.timeline import Timeline
+
+# The sources of `listen` before acoustics, in every sample: the user, other people, other sounds.
+STEMS = ("user", "bystander", "sounds")
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,8 @@ class Media(Protocol):
 class Rejection(Record):
     """A record that is not in the corpus, with the stage that refused it and why.
 
-    `unused` is for inputs that were never meant to be samples (a camera without files).
+    `unused` is for inputs that were never meant to be samples (a camera without files). `reports`
+    are the rows of the checks that ran; they go to `checks/`, not into the quarantine's line.
     """
 
     status: Literal["quarantined", "unused"] = "quarantined"
@@ -65,6 +70,7 @@ class Rejection(Record):
     stage: str
     reason: str
     fix: str | None = None
+    reports: tuple[dict[str, Any], ...] = Field(default=(), exclude=True)
 
     def line(self) -> str:
         """One line: where, record, reason, what to do."""

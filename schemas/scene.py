@@ -25,10 +25,10 @@ class Span(Record):
 class Anchor(Record):
     """When an event starts: `offset_s` (may be negative) after an edge of the event `of`.
 
-    `end` is the end of its sound, or of its span `span`; `settled` that of its sound and of its
-    visible text, whichever is later; `fraction` a point `at` (0..1) of the way through its sound;
+    `end` is the end of its sound, or of its span `span`; `settled` that of its last word or
+    of its visible text, whichever is later; `fraction` a point `at` (0..1) of the way through its sound;
     `word` the end of its last word that ends at or before character `char` of its text.
-    `of` None is t = 0.
+    `of` None is t = 0. It is never earlier than `after_start_s` after the start of `of`'s sound.
     """
 
     of: str | None = None
@@ -36,6 +36,7 @@ class Anchor(Record):
     span: int | None = None
     at: float = 0.0
     char: int = 0
+    after_start_s: float = 0.0
     offset_s: float = 0.0
 
 
@@ -43,7 +44,8 @@ class Utterance(Record):
     """Something said. `text` is the spoken form; `write` the visible text of an assistant turn.
 
     The assistant commits to it `lead_s` before it sounds. It rests on `evidence`, ids of earlier
-    events (`u000:2` is the user's event u000 up to the end of its span 2). A user's utterance that
+    events (`u000:2` is the user's event u000 up to the end of its span 2, `u000@17` up to the last
+    word that ends at or before character 17). A user's utterance that
     starts while the assistant speaks may make it yield `reaction_s` after it is plain to hear; None
     for one that never does. `bystander` is anybody else in `listen`.
     """

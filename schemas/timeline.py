@@ -15,6 +15,21 @@ from pydantic import Field
 
 from schemas.base import KEY_PATTERN, Record, Seconds
 from schemas.label import Evidence, Label
+from schemas.tracks import ArrayTrack, AudioTrack, Context, Effect, LookTrack, Provenance
+
+__all__ = [
+    "AnyAgentEvent",
+    "ArrayTrack",
+    "AudioTrack",
+    "Context",
+    "Effect",
+    "Evidence",
+    "Label",
+    "LookTrack",
+    "Provenance",
+    "Timeline",
+    "WorldEvent",
+]
 
 TIMELINE_VERSION = "1.2"
 
@@ -134,10 +149,11 @@ class AgentEvent(Record):
 
 
 class Think(AgentEvent):
-    """Reasoning as it streams."""
+    """Reasoning as it streams. `while_listening` marks a note made while the user has the floor."""
 
     kind: Literal["think"] = "think"
     text: str
+    while_listening: bool = False
 
 
 class Write(AgentEvent):
@@ -212,71 +228,6 @@ class Act(AgentEvent):
 
 
 AnyAgentEvent = Annotated[Think | Write | Say | ToolCall | Act, Field(discriminator="kind")]
-
-
-# ---- tracks and the whole ----------------------------------------------------------------------
-
-
-class AudioTrack(Record):
-    """`listen` or `speak`: mono 16-bit FLAC of exactly `sample_count` samples."""
-
-    sample_rate_hz: int
-    sample_count: int
-
-
-class LookTrack(Record):
-    """A camera: frame i is shown from start_s + i / fps on, and is revealed at that time."""
-
-    camera: str
-    fps: float
-    frame_count: int
-    width_px: int
-    height_px: int
-    start_s: Seconds = 0.0
-
-
-class ArrayTrack(Record):
-    """`act.npy` or `state.npy`: float32 [step_count, dim], row i at i / fps."""
-
-    fps: float
-    step_count: int
-    dim: int
-    names: tuple[str, ...] = ()
-
-
-class Context(Record):
-    """What is known before t = 0."""
-
-    system: str = ""
-    role: str | None = None
-    task: str | None = None
-    tools: str | None = None
-    languages: tuple[str, ...] = ()
-    output_modality: Literal["speech_and_text"] = "speech_and_text"
-    embodiment: str | None = None
-    assistant_voice: str | None = None
-
-
-class Effect(Record):
-    """An acoustic effect on `listen`: what was done to which source, with what settings."""
-
-    name: str
-    source: str
-    settings: dict[str, float | int | str | bool] = {}
-
-
-class Provenance(Record):
-    """Where the sample comes from and what shaped it: enough to make it again."""
-
-    source: str
-    record_id: str
-    where: str
-    record_digest: str
-    licence: str | None = None
-    seed: int
-    backends: dict[str, str] = {}
-    acoustics: tuple[Effect, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 class Timeline(Record):

@@ -107,7 +107,7 @@ def compiled(sample: Sample) -> Tokens:
 
 @pytest.mark.parametrize("talk", TALKS, ids=["island", "peru", "otters"])
 def test_the_text_row_is_theirs(interleaver_class: Any, talk: tuple[str, ...]) -> None:
-    sample = early(sample_of(dialogue(*talk), config(barge_in_rate=0)))
+    sample = early(sample_of(dialogue(*talk), config(barge_in={"rate": 0})))
     codecs = preset_set("moshi")
     alignments = [
         (word.text, (word.start_s, word.end_s), "SPEAKER_MAIN")

@@ -11,13 +11,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from known_tokens import assert_same_where_known
 from numpy.typing import NDArray
 from preset_codecs import all_codecs, preset_set
-from worlds import config, dialogue, sample_of
+from worlds import EVERYTHING, config, dialogue, sample_of
 
 from generators.sources import read_source
 from generators.video import decode_mp4
@@ -146,7 +147,7 @@ def assert_same_output(name: str, a: Sample, b: Sample, cut_s: float) -> None:
 def test_another_next_user_turn() -> None:
     base = ("Hello, how can I get to the island?", LONG, "Thank you, the train it is.", "Enjoy it.")
     other = (*base[:2], "And what does the ferry cost?", "About twenty euros.")
-    a, b = (sample_of(dialogue(*t), config(barge_in_rate=0)) for t in (base, other))
+    a, b = (sample_of(dialogue(*t), config(barge_in={"rate": 0})) for t in (base, other))
     t_s = assert_causal(a, b)
     assert t_s > a.timeline.agent[0].decided_s, "the worlds must part after the first reply"
 
@@ -159,7 +160,7 @@ def test_with_and_without_a_barge_in() -> None:
         Turn(role="assistant", text="The ferry leaves at nine."),
     ]
     quiet = [*turns[:2], turns[2].model_copy(update={"interrupts": False}), turns[3]]
-    a, b = (sample_of(dialogue(*t), config(barge_in_rate=0)) for t in (turns, quiet))
+    a, b = (sample_of(dialogue(*t), config(barge_in={"rate": 0})) for t in (turns, quiet))
     assert_causal(a, b)
     [cut] = [e for e in a.timeline.agent if isinstance(e, Say) and e.cut_s is not None]
     assert cut.cut_s is not None
@@ -184,7 +185,7 @@ def test_a_turn_that_goes_on_or_ends(rate: float) -> None:
     for start in (finished, unfinished):
         ends = dialogue(start, "Very well, for which night?")
         goes_on = dialogue(start + more, "Very well, for which night?")
-        a, b = (sample_of(d, config(backchannel_rate=rate)) for d in (ends, goes_on))
+        a, b = (sample_of(d, config(backchannel={"per_min": 300 * rate})) for d in (ends, goes_on))
         t_s = assert_causal(a, b)
         assert t_s > 1.0
     backchannels = [e for e in a.timeline.agent if isinstance(e, Say) and e.behaviour != "turn"]
@@ -210,8 +211,9 @@ YES = Turn(role="assistant", text="Yes, there is one.")
 )
 def test_what_appears_before_an_answer(one: list[Turn], other: list[Turn]) -> None:
     """A typed message, a tool's result or more speech comes before the answer was decided."""
+    cfg = config(backchannel={"per_min": 0})
     for n in range(12):
-        a, b = (sample_of(dialogue(*turns, key=f"t-{n}"), config()) for turns in (one, other))
+        a, b = (sample_of(dialogue(*turns, key=f"t-{n}"), cfg) for turns in (one, other))
         t_s = assert_causal(a, b, [COMPARED[(n + k) % len(COMPARED)] for k in (0, 4)])
         early = [[e.id for e in s.timeline.agent if e.decided_s <= t_s] for s in (a, b)]
         assert early[0] == early[1] == []
@@ -226,12 +228,15 @@ def first_difference_s(a: Sample, b: Sample) -> float:
     return min((t for t, _ in texts[0] ^ texts[1]), default=math.inf)
 
 
-def test_worlds_of_every_example_dialogue(repo: Path) -> None:
+@pytest.mark.parametrize(
+    "scene", [{"barge_in": {"rate": 0.5}, "backchannel": {"per_min": 100}}, EVERYTHING]
+)
+def test_worlds_of_every_example_dialogue(repo: Path, scene: dict[str, Any]) -> None:
     """Each user turn of the examples but the first, in turn, is replaced by another one."""
     path = str(repo / "examples/data/dialogues.jsonl")
     entry = SourceEntry(dialogues=DialogueSource(path=path))
     records = [r for r in read_source(entry, "examples") if isinstance(r, Dialogue)][::6]
-    cfg = config(barge_in_rate=0.5, backchannel_rate=0.8)
+    cfg = config(**scene)
     parted = 0
     for record in records:
         base = sample_of(record, cfg)
@@ -308,7 +313,7 @@ def robot_codecs(name: str, sample: Sample) -> CodecSet:
 
 def test_a_leak_would_be_found() -> None:
     """The comparison itself can fail: another reply to the same words is seen as a difference."""
-    cfg: Config = config(barge_in_rate=0)
+    cfg: Config = config(barge_in={"rate": 0})
     a = sample_of(dialogue("Hello there.", "Hi.", "How are you?", "Fine."), cfg)
     b = sample_of(dialogue("Hello there.", "Hey.", "How are you?", "Fine."), cfg)
     with pytest.raises(AssertionError):

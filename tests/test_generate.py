@@ -138,9 +138,9 @@ def test_a_folder_of_another_config_is_refused(
     corpus: Path, clean: dict[str, bytes], tmp_path: Path
 ) -> None:
     out = corpus.parent / "clean"
-    done = generate(corpus, out, "--set", "scene.barge_in_rate=0.5", "--set", "seed=4")
+    done = generate(corpus, out, "--set", "scene.barge_in.rate=0.5", "--set", "seed=4")
     assert done.returncode == 2
-    assert "config key scene.barge_in_rate was 0.1, is 0.5" in done.stderr
+    assert "config key scene.barge_in.rate was 0.04, is 0.5" in done.stderr
     assert "config key seed was 3, is 4" in done.stderr
     assert "another --out" in done.stderr and done.stderr.count("\n") == 1
     limited = generate(corpus, out, "--limit", "3")

@@ -16,8 +16,8 @@ from small_corpus import dialogue, write_corpus
 from generators.sources import read_source
 from jobs.config_file import load_config
 from pipeline.check import check, require
+from pipeline.check_report import summary
 from pipeline.commit import make_commit, read_commit
-from pipeline.finish import _vad
 from pipeline.media import MemberMedia
 from pipeline.pack import flac, npy, pack
 from pipeline.plan import ShardPlan
@@ -63,7 +63,7 @@ def episode(repo: Path) -> Trajectory:
 
 def rendered(record: Dialogue | Trajectory, config: Config, services: Services) -> Sample:
     works = [Work(record)]
-    for stage in STAGES[:4]:
+    for stage in STAGES[: [s.name for s in STAGES].index("check")]:
         works = stage.run(works, config, services)
     assert works[0].sample is not None, works[0].rejection
     return works[0].sample
@@ -193,7 +193,7 @@ def test_a_check_that_cannot_run_refuses_the_run(
 ) -> None:
     wants = config.model_copy(update={"checks": config.checks.model_copy(update={"vad": True})})
     require(config)
-    monkeypatch.setattr("pipeline.check.find_spec", lambda name: None)
+    monkeypatch.setattr("pipeline.checks.speech.find_spec", lambda name: None)
     with pytest.raises(StrettoError, match="silero-vad is not installed"):
         require(wants)
 
@@ -209,15 +209,16 @@ def test_vad_reports_stand_beside_the_shards_and_are_summed(
     assert [p.members for p in measured] == [p.members for p in plain]
     store, shard = open_store(str(tmp_path)), shard_of(4)
     make_commit(store, "digest", shard, measured, [])
-    found = _vad(store)
+    found = summary(store, asked)["vad"]
     assert found["status"] == "run" and found["samples"] == 4
     # the reports are joined by time; how well the two agree is measured in test_vad.py
-    seconds = [p.report["duration_s"] for p in measured if p.report]
+    rows = [row for p in measured for row in p.reports if row["check"] == "speech"]
+    seconds = [row["duration_s"] for row in rows]
     for channel in ("listen", "speak"):
-        parts = [p.report[channel] * p.report["duration_s"] for p in measured if p.report]
+        parts = [row[channel] * row["duration_s"] for row in rows]
         assert found[channel] == pytest.approx(sum(parts) / sum(seconds), abs=1e-4)
-    make_commit(store, "digest", shard, [replace(p, report=None) for p in plain], [])
-    assert _vad(store) == {"status": "not_run"}
+    make_commit(store, "digest", shard, plain, [])
+    assert summary(store, config)["vad"] == {"status": "not_run"}
 
 
 def test_plain_tools_read_a_tar_and_each_sample_alone(

@@ -23,7 +23,7 @@ TALK = (
 
 @pytest.fixture(scope="module")
 def sample() -> Sample:
-    return sample_of(dialogue(*TALK), config(barge_in_rate=0, backchannel_rate=1))
+    return sample_of(dialogue(*TALK), config(barge_in={"rate": 0}, backchannel={"per_min": 300}))
 
 
 def test_every_turn_is_heard_or_said(sample: Sample) -> None:
@@ -163,7 +163,7 @@ def test_nothing_begins_after_a_cut(at: float) -> None:
         "One is here. Two is there. Three is gone. Four is left. Five is on.",
         "No.",
     )
-    cfg = config(barge_in_rate=1, barge_in_at=[at, at + 0.01], fade_s=0.4)
+    cfg = config(barge_in={"rate": 1, "at": [at, at + 0.01]}, fade_s=0.4)
     sample = sample_of(dialogue(*turns), cfg)
     [say] = [e for e in sample.timeline.agent if isinstance(e, Say)]
     assert say.cut_s is not None
@@ -209,7 +209,7 @@ def test_tool_calls_are_agent_events() -> None:
         {"reply_gap_s": [-1, 0]},
         {"reply_gap_s": [0, 0.05]},
         {"patience_s": [0, 0]},
-        {"barge_in_at": [0.9, 0.1]},
+        {"barge_in": {"at": [0.9, 0.1]}},
         {"start_s": [2, 1]},
         {"fade_s": 0},
     ],

@@ -736,7 +736,7 @@ def test_worlds_of_the_real_generators(schema: TokenSchema) -> None:
         ((ends, "Fine."), (ends + " and a view over the harbour.", "Fine."), 1.0),
     ]
     for one, two, backchannels in pairs:
-        cfg = config(barge_in_rate=0, backchannel_rate=backchannels)
+        cfg = config(barge_in={"rate": 0}, backchannel={"per_min": 300 * backchannels})
         samples = [sample_of(dialogue(*turns), cfg) for turns in (one, two)]
         t_s = parting_sample(*samples) / RATE_HZ
         a, b = (tokens_of(schema, s) for s in samples)
@@ -755,7 +755,7 @@ def test_no_backchannel_waits() -> None:
             "Very well.",
             key=f"b-{n}",
         )
-        made = sample_of(record, config(backchannel_rate=1.0))
+        made = sample_of(record, config(backchannel={"per_min": 300}))
         said += sum(getattr(e, "behaviour", "") == "backchannel" for e in made.timeline.agent)
         assert tokens_of(WORD_12HZ5, made).report.waited_frames == 0
     assert said >= 4

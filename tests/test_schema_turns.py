@@ -442,7 +442,7 @@ ALL = PAIRINGS | MORE
 def test_the_four_pairings_hold_what_was_heard_and_said(name: str) -> None:
     schema = PAIRINGS[name]
     turns = ("Where is the island?", "Over there.", "Thank you.", "You are welcome.")
-    found = sample_of(dialogue(*turns), config(barge_in_rate=0))
+    found = sample_of(dialogue(*turns), config(barge_in={"rate": 0}))
     media = ArrayMedia(found.listen, found.speak)
     tokens = encode(schema, found.timeline, media)
     assert tokens.report.blocks in (4, 5) and tokens.report.not_placed.get("hear", 0) == 0
@@ -514,7 +514,7 @@ BARGE = (
 @pytest.mark.parametrize("name", ALL)
 def test_another_next_user_turn(name: str) -> None:
     other = dialogue(*BASE[:2], "And what does the ferry cost?", "About twenty euros.")
-    a, b = (sample_of(d, config(barge_in_rate=0)) for d in (dialogue(*BASE), other))
+    a, b = (sample_of(d, config(barge_in={"rate": 0})) for d in (dialogue(*BASE), other))
     t_s = parted_s(a, b)
     one, two = both(a, b, ALL[name])
     n = assert_same_where_known(one, two, t_s)
@@ -525,7 +525,7 @@ def test_another_next_user_turn(name: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_with_and_without_a_barge_in(name: str) -> None:
     calm = [*BARGE[:2], BARGE[2].model_copy(update={"interrupts": False}), BARGE[3]]
-    a, b = (sample_of(dialogue(*t), config(barge_in_rate=0)) for t in (BARGE, calm))
+    a, b = (sample_of(dialogue(*t), config(barge_in={"rate": 0})) for t in (BARGE, calm))
     schema = ALL[name]
     one, two = both(a, b, schema)
     assert_same_where_known(one, two, parted_s(a, b))
@@ -554,7 +554,7 @@ def test_a_turn_that_goes_on_or_ends(name: str, rate: float) -> None:
     ):
         ends = dialogue(start, "Very well, for which night?")
         goes_on = dialogue(start + " and a view over the sea.", "Very well, for which night?")
-        a, b = (sample_of(d, config(backchannel_rate=rate)) for d in (ends, goes_on))
+        a, b = (sample_of(d, config(backchannel={"per_min": 300 * rate})) for d in (ends, goes_on))
         assert_same_where_known(*both(a, b, ALL[name]), parted_s(a, b))
     tokens = both(a, b, ALL[name])[1]
     assert bool(tokens.report.not_placed.get("backchannel")) == (rate == 1.0)
@@ -562,7 +562,7 @@ def test_a_turn_that_goes_on_or_ends(name: str, rate: float) -> None:
 
 def test_every_turn_of_a_dialogue_with_overlaps() -> None:
     texts = ("Hello there, can you help me?", LONG, "I see, and by boat?", LONG, "Thanks.", "Fine.")
-    cfg = config(barge_in_rate=0.7, backchannel_rate=0.8)
+    cfg = config(barge_in={"rate": 0.7}, backchannel={"per_min": 100})
     for n in range(4):
         for i in range(2, len(texts), 2):
             other = (*texts[:i], "Something else: what is the weather like?", *texts[i + 1 :])
@@ -574,7 +574,9 @@ def test_every_turn_of_a_dialogue_with_overlaps() -> None:
 
 def test_a_leak_would_be_found() -> None:
     a, b = (
-        sample_of(dialogue("Hello there.", x, "How are you?", "Fine."), config(barge_in_rate=0))
+        sample_of(
+            dialogue("Hello there.", x, "How are you?", "Fine."), config(barge_in={"rate": 0})
+        )
         for x in ("Hi.", "Hey.")
     )
     with pytest.raises(AssertionError):

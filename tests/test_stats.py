@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import shutil
-import statistics
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -19,11 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.stats import run
+from jobs.stats_tables import tables
 from pipeline.card import card, front_matter, hub_licence, write_cards
 from pipeline.corpus_files import dataset
-from pipeline.stats import corpus_stats, drawn, human
+from pipeline.human import human
+from pipeline.stats import corpus_stats, drawn, talk
 from pipeline.store import open_store
-from pipeline.tally import Distribution, Tally, chars_by_cut
+from pipeline.tally import Tally
+from pipeline.text_timing import chars_by_cut
 from pipeline.turn_taking import backchannels, ipus, measure, overlap, pauses, transitions
 from schemas.timeline import TimedWord
 
@@ -100,24 +102,7 @@ def _in(time_s: float, units: Spans) -> bool:
     return any(a <= time_s < b for a, b in units)
 
 
-# ---- distributions and sums ----------------------------------------------------------------------
-
-
-@given(st.lists(st.integers(-2000, 4000), min_size=1, max_size=200))
-def test_quantiles_are_values_with_enough_at_or_below(values_ms: list[int]) -> None:
-    found = Distribution()
-    found.add(v / 1000 for v in values_ms)
-    for name, value in (found.quantiles() or {}).items():
-        below = sum(v <= round(value * 1000) for v in values_ms) / len(values_ms)
-        less = sum(v < round(value * 1000) for v in values_ms) / len(values_ms)
-        assert less < int(name[1:]) / 100 <= below or less == pytest.approx(int(name[1:]) / 100)
-
-
-def test_an_even_spread_has_its_median_in_the_middle() -> None:
-    found = Distribution()
-    found.add(v / 1000 for v in range(1001))
-    assert (found.quantiles() or {})["p50"] == pytest.approx(statistics.median(range(1001)) / 1000)
-    assert found.share(0.0, 0.2) == pytest.approx(200 / 1001, abs=1e-4)
+# ---- sums ----------------------------------------------------------------------
 
 
 def test_sums_over_two_samples() -> None:
@@ -128,8 +113,8 @@ def test_sums_over_two_samples() -> None:
     taking = found["turn_taking"]
     assert taking["assistant"]["fto"]["n"] == 2 and taking["user"]["fto"]["n"] == 1
     # 5.15 (cut) + 0.15 (fade) - 4.6 (the barge-in's start); cut 0.3 s after it was plain
-    assert taking["silent_after_interruption_starts"]["s"]["p50"] == 0.7
-    assert taking["yields_after_plain_to_hear"]["s"]["p50"] == 0.3
+    assert found["exchange"]["silent_after_interruption_starts"]["s"]["p50"] == 0.7
+    assert found["exchange"]["yields_after_plain_to_hear"]["s"]["p50"] == 0.3
     assert found["actions"]["idle_frac"] == 0.25
     # speaks from 2.1 to 3.85 s, in words with gaps of 50 ms; acts from 2 to 8 s
     assert found["actions"]["speaking_while_acting_frac"] == pytest.approx(1.75 / 6, abs=1e-4)
@@ -178,6 +163,27 @@ def test_statistics_agree_with_the_index(corpus: Path) -> None:
     for name, n in found["behaviours"].items():
         assert n == sum(name in r["behaviours"] for r in rows)
     assert human()["fto_s"]["p50"] == 0.131
+
+
+def test_subsets_with_talk_have_their_own_turn_taking() -> None:
+    subsets = {name: Tally() for name in ("recording", "dialogue", "arm")}
+    subsets["arm"].add(robot())
+    subsets["dialogue"].add(dialogue())
+    for _ in range(2):
+        subsets["recording"].add(dialogue())
+    found = talk(subsets)
+    assert list(found) == ["dialogue", "recording"]
+    assert found["recording"]["turn_taking"]["user"]["fto"]["n"] == 2
+    assert found["dialogue"]["turn_taking"]["user"]["fto"]["n"] == 1
+
+
+def test_several_subsets_stand_beside_people_each(corpus: Path) -> None:
+    stats = corpus_stats(open_store(str(corpus)))
+    assert list(stats["subsets"]) == ["dialogue"]
+    titles = [str(shown.title) for shown in tables(stats)]
+    assert "Each subset beside people" not in titles
+    stats["subsets"] |= {"recording": stats["subsets"]["dialogue"]}
+    assert "Each subset beside people" in [str(shown.title) for shown in tables(stats)]
 
 
 def test_json_is_json_and_the_same_each_time(

@@ -32,10 +32,11 @@ def test_speech_is_where_the_timeline_says(repo: Path) -> None:
     vad = Vad()
     entry = SourceEntry(dialogues=DialogueSource(path=str(repo / "examples/data/dialogues.jsonl")))
     records = [r for r in read_source(entry, "examples") if isinstance(r, Dialogue)][::7]
-    rows = [vad.report(sample_of(record, config())) for record in records]
-    seconds = sum(r["duration_s"] for r in rows)
+    samples = [sample_of(record, config()) for record in records]
+    seconds = sum(s.timeline.duration_s for s in samples)
     for channel in ("listen", "speak"):
-        mean = sum(r[channel] * r["duration_s"] for r in rows) / seconds
+        found = [(vad.compare(s, channel).agreement, s.timeline.duration_s) for s in samples]
+        mean = sum(share * duration_s for share, duration_s in found) / seconds
         assert mean > 0.95, f"{channel}: {mean:.3f}"
 
 

@@ -13,9 +13,32 @@ from schemas.config import Config
 from schemas.records import Dialogue, InputRecord, Turn
 from schemas.sample import Sample
 
+# what a test of something else is not about
+PLAIN: dict[str, Any] = {
+    name: {"rate": 0}
+    for name in (
+        "failed_barge_in cough dead_air side_speech background_speech filler false_start "
+        "self_correction hesitation early_answer wait_for_more partial_thoughts"
+    ).split()
+} | {"user_backchannel": {"per_min": 0}, "barge_in": {"rate": 0.1}, "backchannel": {"per_min": 40}}
+
+# every behaviour often, so that they meet each other
+EVERYTHING: dict[str, Any] = {
+    **{
+        name: {"rate": 0.5}
+        for name in (
+            "barge_in failed_barge_in cough dead_air proactive side_speech background_speech filler "
+            "false_start self_correction hesitation early_answer wait_for_more partial_thoughts"
+        ).split()
+    },
+    "user_backchannel": {"per_min": 30},
+    "backchannel": {"per_min": 40},
+}
+
 
 def config(**scene: Any) -> Config:
-    """A config whose scene settings are these."""
+    """A config whose scene settings are these, over PLAIN ones."""
+    scene = PLAIN | scene
     data = {"name": "t", "seed": 7, "sources": [{"dialogues": {"path": "x"}}], "scene": scene}
     return Config.from_mapping(data, "test")
 
@@ -62,4 +85,5 @@ def sample_of(record: InputRecord, cfg: Config) -> Sample:
         sample.look,
         sample.act,
         sample.state,
+        sample.stems,
     )

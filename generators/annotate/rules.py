@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from generators.text_split import is_complete
 from schemas.label import Evidence, Floor, Label, Stance
-from schemas.timeline import Act, Hear, Piece, Say, TimedWord, Timeline, TypedInput
+from schemas.timeline import Act, Hear, Piece, Say, Sound, TimedWord, Timeline, TypedInput
 
 
 def annotate(timeline: Timeline) -> Timeline:
@@ -32,14 +32,14 @@ def _heard_by_second(timeline: Timeline) -> defaultdict[int, HeardWords]:
     """The user's words by the second at whose end they are first known (one ending on k: k - 1)."""
     found: defaultdict[int, HeardWords] = defaultdict(list)
     for event in timeline.world:
-        if isinstance(event, Hear):
+        if isinstance(event, Hear) and event.speaker == "user":
             for index, word in enumerate(event.words):
                 found[max(0, math.ceil(word.end_s) - 1)].append((event, index, word))
     return found
 
 
 def _label(timeline: Timeline, second: int, heard: HeardWords) -> Label:
-    user = _sounds(timeline, Hear, second)
+    user = [e for e in _sounds(timeline, Hear, second) if isinstance(e, Hear)]
     assistant = [s for s in _sounds(timeline, Say, second) if isinstance(s, Say)]
     floor: Floor = "silence"
     if user or assistant:
@@ -58,7 +58,9 @@ def _label(timeline: Timeline, second: int, heard: HeardWords) -> Label:
 
 def _sounds(timeline: Timeline, kind: type[Hear] | type[Say], second: int) -> list[Hear | Say]:
     events: Iterable[object] = timeline.world if kind is Hear else timeline.agent
-    return [e for e in events if isinstance(e, (Hear, Say)) and type(e) is kind and _in(e, second)]
+    found = [e for e in events if isinstance(e, (Hear, Say)) and type(e) is kind]
+    # a voice in the background has no floor to take
+    return [e for e in found if getattr(e, "speaker", "user") == "user" and _in(e, second)]
 
 
 def _in(event: Hear | Say, second: int) -> bool:
@@ -72,7 +74,7 @@ def _overlaps(span: Piece | Act, second: int) -> bool:
 def _stance(timeline: Timeline, second: int, user: bool, assistant: list[Say]) -> Stance:
     if any(s.cut_s is not None and second <= s.cut_s < second + 1 for s in assistant):
         return "yield"
-    if any(s.behaviour == "turn" for s in assistant):
+    if any(s.behaviour != "backchannel" for s in assistant):
         return "respond"
     if assistant:
         return "backchannel"
@@ -86,7 +88,11 @@ def _note(stance: Stance, heard: HeardWords, timeline: Timeline, second: int) ->
     """One line: what the words heard so far amount to, and what the agent does."""
     typed = [e for e in timeline.world if isinstance(e, TypedInput) and int(e.revealed_s) == second]
     parts = [f"{e.kind.replace('_', ' ')} arrives" for e in typed]
-    if heard:
+    sounds = [e for e in timeline.world if isinstance(e, Sound)]
+    parts += [f"a {e.name}, no speech" for e in sounds if math.ceil(e.revealed_s) - 1 == second]
+    if heard and heard[-1][0].addressed_to != "assistant":
+        parts.append("the user speaks to somebody else")
+    elif heard:
         event, _, word = heard[-1]
         said = event.text[: word.char_end] + _mark_after(event.text, word.char_end)
         finished = "finished" if is_complete(said, event.language) else "not finished"

@@ -6,6 +6,7 @@ on the words up to its end.
 
 from __future__ import annotations
 
+from generators.scene.asides import background_speech
 from generators.scene.plan import Plan, spoken
 from generators.scene.voices import assistant_voice
 from generators.text_split import sentences
@@ -41,22 +42,22 @@ def _add_reply(plan: Plan, index: int, turn: Turn) -> None:
     text = spoken(turn, language, index)
     gap_s, anchor = _reply_anchor(plan, event_id)
     lead_s = min(plan.config.scene.speak_lead_s, gap_s)
-    plan.add(
-        Utterance(
-            id=event_id,
-            speaker="assistant",
-            turn_index=index,
-            text=text,
-            write=turn.text,
-            think=turn.think,
-            language=language,
-            voice=assistant_voice(language, plan.config),
-            spans=_reply_spans(plan, event_id, text),
-            anchor=anchor,
-            lead_s=lead_s,
-            evidence=plan.evidence,
-        )
+    reply = Utterance(
+        id=event_id,
+        speaker="assistant",
+        turn_index=index,
+        text=text,
+        write=turn.text,
+        think=turn.think,
+        language=language,
+        voice=assistant_voice(language, plan.config),
+        spans=_reply_spans(plan, event_id, text),
+        anchor=anchor,
+        lead_s=lead_s,
+        evidence=plan.evidence,
     )
+    plan.add(reply)
+    plan.also(background_speech(plan, reply))
 
 
 def _reply_anchor(plan: Plan, event_id: str) -> tuple[float, Anchor]:
@@ -67,7 +68,7 @@ def _reply_anchor(plan: Plan, event_id: str) -> tuple[float, Anchor]:
         return start_s, Anchor(offset_s=start_s)
     answer_gap_s = plan.answer_gap_s()
     if answer_gap_s is None:
-        gap_s = timing.sentence_pause_s(event_id)
+        gap_s = timing.human_pause_s(event_id)
     else:
         gap_s = answer_gap_s + scene.speak_lead_s
     return gap_s, Anchor(of=last.id, offset_s=round(gap_s, 6))
@@ -76,6 +77,6 @@ def _reply_anchor(plan: Plan, event_id: str) -> tuple[float, Anchor]:
 def _reply_spans(plan: Plan, event_id: str, text: str) -> tuple[Span, ...]:
     spans = []
     for number, s in enumerate(sentences(text, plan.record.language)):
-        pause_s = plan.timing.sentence_pause_s(f"{event_id}:{number}") if number else 0.0
+        pause_s = plan.timing.human_pause_s(f"{event_id}:{number}") if number else 0.0
         spans.append(Span(char_start=s.start, char_end=s.end, pause_before_s=pause_s))
     return tuple(spans)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from generators.scene.assistant_turns import add_assistant
+from generators.scene.interjections import interjections
 from generators.scene.plan import Plan
 from generators.scene.timing import RESUME_MARGIN_S, Timing
 from generators.scene.user_turns import add_user
@@ -20,9 +21,11 @@ def plan_dialogue(record: Dialogue, config: Config) -> Scene:
     """The Scene of a dialogue. Raises StrettoError naming the turn that can't be spoken."""
     _check(record, config)
     opening = _opening(record)
-    plan = Plan(record, config, Timing(config, record.key))
+    plan = Plan(record, config, Timing(config, record.draw_key))
     for index, turn in enumerate(record.turns[opening:], start=opening):
         _add_turn(plan, index, turn)
+    if reply := plan.last_reply:
+        plan.also(*interjections(plan, reply))
     # a sample that ends on the world's side ends before an answer could have begun
     answered = plan.answer_gap_s() is None
     return Scene(
@@ -32,6 +35,7 @@ def plan_dialogue(record: Dialogue, config: Config) -> Scene:
         system="\n".join(t.text for t in record.turns[:opening]),
         assistant_voice=assistant_voice(record.language, config),
         behaviours=tuple(sorted(plan.behaviours)),
+        pair=record.pair,
         tail_s=0.5 if answered else config.scene.reply_gap_s[0] - RESUME_MARGIN_S,
         events=tuple(plan.events),
     )

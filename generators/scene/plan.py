@@ -15,7 +15,7 @@ from schemas.scene import SceneEvent, TextEvent, Utterance
 
 @dataclass
 class Plan:
-    """What the turns planned so far leave behind for the next one."""
+    """What the turns planned so far leave behind for the next one. `user` is who spoke last."""
 
     record: Dialogue
     config: Config
@@ -24,14 +24,27 @@ class Plan:
     behaviours: set[str] = field(default_factory=set)
     evidence: tuple[str, ...] = ()
     last: Utterance | TextEvent | None = None
+    user: str | None = None
+
+    @property
+    def perturb(self) -> bool:
+        """False in a clean twin: then the world does nothing but take its turns."""
+        return self.record.perturb
 
     def add(self, event: Utterance | TextEvent) -> None:
+        """The next turn, from which later ones count."""
         self.events.append(event)
         self.last = event
 
+    def also(self, *events: SceneEvent | None) -> None:
+        """What happens beside the turns."""
+        self.events += [event for event in events if event is not None]
+
     @property
-    def last_utterance(self) -> Utterance | None:
-        return self.last if isinstance(self.last, Utterance) else None
+    def last_reply(self) -> Utterance | None:
+        """The assistant's turn, where that was the last one."""
+        last = self.last
+        return last if isinstance(last, Utterance) and last.speaker == "assistant" else None
 
     def answer_gap_s(self) -> float | None:
         """How long after the last event the assistant would answer it; None where it has the floor.
@@ -51,12 +64,16 @@ class Plan:
 
 
 def spoken(turn: Turn, language: str, index: int) -> str:
-    text = turn.say if turn.say is not None else speakable(turn.text, language)
+    """The words of a turn. A user's that ends without a mark gets a full stop: it is heard as over."""
+    text = turn.say if turn.say is not None else speakable(turn.text, language, turn.role)
     if not text.strip():
         raise StrettoError(
             f"turn {index + 1} ({turn.role}) has nothing that can be spoken",
             fix="give it a `say` text or leave the turn out",
         )
+    if turn.role == "user" and text.rstrip()[-1].isalnum():
+        stop = {"zh": "。", "ja": "。", "hi": "।"}.get(language.split("-")[0], ".")
+        text = text.rstrip() + stop
     return text
 
 

@@ -1,4 +1,4 @@
-"""The user's turns: sentences and clauses with human pauses, human offsets, and barging in.
+"""The user's turns: human pauses and offsets, barging in, silence, and what goes on beside them.
 
 The user is the world: it may know what the assistant is going to say. It must not go on later than
 the assistant would have answered (timing.py).
@@ -6,88 +6,110 @@ the assistant would have answered (timing.py).
 
 from __future__ import annotations
 
-from generators.scene.backchannel import backchannel_after
+from generators.scene.asides import AFTER_S, background_speech, side_speech
+from generators.scene.disfluency import disfluent
+from generators.scene.interjections import interjections
+from generators.scene.listening import backchannels_in
 from generators.scene.plan import Plan, last_stretch, spoken
+from generators.scene.remarks import remark_in
+from generators.scene.spans import user_spans
 from generators.scene.timing import RESUME_MARGIN_S
 from generators.scene.voices import user_voice
-from generators.text_split import clauses, is_complete, sentences
+from generators.scene.while_listening import openers, thoughts
 from schemas.records import Turn
-from schemas.scene import Anchor, Span, Utterance
+from schemas.scene import Anchor, Utterance
 
-# a sentence of more words is spoken in clauses, with a pause between them
-CLAUSE_WORDS = 8
+# A user who comes in early does so after the assistant has begun: before that it would have waited.
+AFTER_START_S = 0.3
 
 
 def add_user(plan: Plan, index: int, turn: Turn) -> None:
+    """The turn, what the world does during the assistant's turn before it, and what it sets off."""
     event_id = f"u{index:03d}"
-    text = spoken(turn, plan.record.language, index)
-    spans = _user_spans(plan, event_id, text)
     barges_in = _barges_in(plan, event_id, turn)
-    utterance = Utterance(
+    at = plan.timing.between(event_id, "barge_in_at", plan.config.scene.barge_in.at)
+    if reply := plan.last_reply:
+        plan.also(*interjections(plan, reply, at if barges_in else 1.0))
+    plan.user = turn.speaker
+    anchor = (
+        Anchor(of=plan.last.id, edge="fraction", at=at)
+        if barges_in and plan.last
+        else _anchor(plan, event_id, index)
+    )
+    utterance = _utterance(plan, event_id, index, turn, anchor, barges_in)
+    plan.add(utterance)
+    plan.evidence = (event_id,)
+    if barges_in:
+        plan.behaviours.add("barge_in")
+    beside = list(backchannels_in(utterance, plan.timing, plan.config))
+    if beside:
+        plan.behaviours.add("backchannel")
+    plan.also(*beside, *openers(plan, utterance), *thoughts(plan, utterance))
+    plan.also(background_speech(plan, utterance))
+
+
+def _utterance(
+    plan: Plan, event_id: str, index: int, turn: Turn, anchor: Anchor, barges_in: bool
+) -> Utterance:
+    language, text = plan.record.language, spoken(turn, plan.record.language, index)
+    if plan.perturb:
+        said = disfluent(text, language, plan.timing, event_id)
+        text = said.text
+        plan.behaviours.update(said.tags)
+    spans, tags = user_spans(text, language, plan.timing, event_id)
+    plan.behaviours.update(tags)
+    return Utterance(
         id=event_id,
         speaker="user",
         behaviour="barge_in" if barges_in else "turn",
         turn_index=index,
         text=text,
-        language=plan.record.language,
+        language=language,
         voice=user_voice(plan.record, turn.speaker, plan.config),
         spans=spans,
-        anchor=_user_anchor(plan, event_id, barges_in),
+        anchor=anchor,
         reaction_s=plan.timing.between(event_id, "reaction", plan.config.scene.reaction_s),
     )
-    plan.add(utterance)
-    plan.evidence = (event_id,)
-    if barges_in:
-        plan.behaviours.add("barge_in")
-    _add_backchannels(plan, utterance)
 
 
-def _user_spans(plan: Plan, event_id: str, text: str) -> tuple[Span, ...]:
-    """Sentences and clauses, with the pause that stands before each."""
-    language = plan.record.language
-    spans: list[Span] = []
-    for sentence in sentences(text, language):
-        for clause in clauses(sentence.of(text), CLAUSE_WORDS):
-            start, end = sentence.start + clause.start, sentence.start + clause.end
-            pause_s = 0.0
-            if spans:
-                complete = is_complete(text[spans[-1].char_start : spans[-1].char_end], language)
-                pause_s = plan.timing.user_pause_s(f"{event_id}:{len(spans) - 1}", complete)
-            spans.append(Span(char_start=start, char_end=end, pause_before_s=pause_s))
-    return tuple(spans)
-
-
-def _user_anchor(plan: Plan, event_id: str, barges_in: bool) -> Anchor:
-    scene, last = plan.config.scene, plan.last
+def _anchor(plan: Plan, event_id: str, index: int) -> Anchor:
+    last = plan.last
     if last is None:
-        return Anchor(offset_s=plan.timing.between(event_id, "start", scene.start_s))
-    if barges_in:
-        at = plan.timing.between(event_id, "barge_in_at", scene.barge_in_at)
-        return Anchor(of=last.id, edge="fraction", at=at)
+        return Anchor(offset_s=plan.timing.between(event_id, "start", plan.config.scene.start_s))
     if isinstance(last, Utterance) and last.speaker == "user":
         # the same person goes on: before the assistant would have answered
         stretch, complete = last_stretch(last)
         return Anchor(of=last.id, offset_s=plan.timing.user_pause_s(stretch, complete))
     if (gap_s := plan.answer_gap_s()) is not None:
-        offset_s = max(0.0, plan.timing.user_offset_s(event_id))
+        offset_s = max(0.0, plan.timing.offset_s(event_id))
         return Anchor(of=last.id, offset_s=min(offset_s, gap_s - RESUME_MARGIN_S))
-    return Anchor(of=last.id, edge="settled", offset_s=plan.timing.user_offset_s(event_id))
+    return _after_reply(plan, event_id, index)
+
+
+def _after_reply(plan: Plan, event_id: str, index: int) -> Anchor:
+    """The user takes the floor from the assistant: like people do, or after more or less silence."""
+    timing, scene, last = plan.timing, plan.config.scene, plan.last
+    assert last is not None
+    offset_s = timing.offset_s(event_id)
+    if aside := side_speech(plan, event_id, index):
+        plan.also(aside)
+        return Anchor(of=aside.id, offset_s=timing.between(event_id, "side_speech_after", AFTER_S))
+    # one draw decides: the latest of the floor transfers are dead air, the earliest are barge-ins
+    if plan.perturb and timing.uniform(event_id, "offset") >= 1 - scene.dead_air.rate:
+        plan.behaviours.add("dead_air")
+        offset_s = timing.between(event_id, "dead_air", scene.dead_air.silence_s)
+        if remark := remark_in(plan, offset_s):
+            plan.also(remark)
+            return Anchor(of=remark.id, offset_s=max(0.1, timing.offset_s(f"{event_id}:again")))
+    after_start_s = AFTER_START_S if isinstance(last, Utterance) else 0.0
+    return Anchor(of=last.id, edge="settled", offset_s=offset_s, after_start_s=after_start_s)
 
 
 def _barges_in(plan: Plan, event_id: str, turn: Turn) -> bool:
-    last = plan.last_utterance
-    if last is None or last.speaker != "assistant":
+    """Marked in the record, or one of the earliest floor transfers after a long enough turn."""
+    reply, barge_in = plan.last_reply, plan.config.scene.barge_in
+    if reply is None or not plan.perturb:
         return False
-    scene = plan.config.scene
-    long_enough = len(last.text.split()) >= scene.barge_in_min_words
-    drawn = long_enough and plan.timing.chance(event_id, "barge_in", scene.barge_in_rate)
+    long_enough = len(reply.text.split()) >= barge_in.min_words
+    drawn = long_enough and plan.timing.chance(event_id, "offset", barge_in.rate)
     return turn.interrupts or drawn
-
-
-def _add_backchannels(plan: Plan, utterance: Utterance) -> None:
-    last = plan.last
-    for number in range(len(utterance.spans)):
-        if event := backchannel_after(utterance, number, plan.timing, plan.config):
-            plan.events.append(event)
-            plan.behaviours.add("backchannel")
-    plan.last = last

@@ -27,7 +27,7 @@ from generators.sources.turns import TurnReader, read_role
 from schemas import Dialogue, Rejection, Turn, digest, slug
 from schemas.config import DialogueSource
 
-_LANGUAGE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*")  # the shape of BCP 47
+LANGUAGE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*")  # the shape of BCP 47
 
 
 def read_dialogues(source: DialogueSource, name: str) -> Iterator[Dialogue | Rejection]:
@@ -154,7 +154,7 @@ class _Mapper:
     def _language(self, record: Any) -> str:
         self._note_seen(record, "language")
         text = optional_text(record, self.fields.language, "the language") or self.source.language
-        if not _LANGUAGE.fullmatch(text):
+        if not LANGUAGE.fullmatch(text):
             raise Refused(f"the language {short(text)} is not a tag such as `en` or `pt-BR`")
         return text
 

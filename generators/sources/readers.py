@@ -44,7 +44,12 @@ def parse_json(data: bytes) -> Any:
 def read_jsonl(path: Path) -> Iterator[Raw | Fault]:
     """One record a line; blank lines are skipped."""
     with open_input(path) as file:
-        yield from _or_empty(path, _json_lines(path, file))
+        yield from json_lines(path, file)
+
+
+def json_lines(path: Path, file: BinaryIO) -> Iterator[Raw | Fault]:
+    """The same from an open file, such as an unpacked `.gz`; `path` is for messages."""
+    yield from _or_empty(path, _json_lines(path, file))
 
 
 def _json_lines(path: Path, file: BinaryIO) -> Iterator[Raw | Fault]:

@@ -102,7 +102,7 @@ class CachedBackend:
         kept = self.kept
         if kept is None:
             return {}
-        with _threads(kept) as map_:
+        with threads(kept) as map_:
             found = map_(lambda key: _read(kept, key), keys)
             return {k: speech for k, speech in zip(keys, found, strict=True) if speech}
 
@@ -111,13 +111,13 @@ class CachedBackend:
         kept = self.kept
         if kept is None:
             return fresh
-        with _threads(kept) as map_:
+        with threads(kept) as map_:
             stored = map_(lambda item: _keep(kept, *item), fresh.items())
             return dict(zip(fresh, stored, strict=True))
 
 
 @contextmanager
-def _threads(kept: Artefacts) -> Iterator[Callable[..., Iterator[Any]]]:
+def threads(kept: Artefacts) -> Iterator[Callable[..., Iterator[Any]]]:
     """`map`, with threads where each call waits for a network."""
     if not kept.remote:
         yield map

@@ -10,7 +10,8 @@ function lane(title, note, className) {
 
 function drawLanes(sample) {
   rulerLane(sample);
-  audioLane(sample, "listen", "what it hears", sample.hear);
+  const heard = audioLane(sample, "listen", "what it hears", sample.hear);
+  sample.sounds.forEach((sound) => heard.append(placed("span", "bar hot", sound.start_s, sound.end_s, sound.name)));
   textLane(sample);
   audioLane(sample, "speak", "what it says", sample.say);
   labelLane(sample);
@@ -45,7 +46,7 @@ function audioLane(sample, track, note, events) {
   const rows = [0, 0, 0];
   events.forEach((event) => {
     const hot = event.behaviour !== "turn";
-    const name = event.behaviour.replace("_", "-") + (event.speaker && event.speaker !== "user" ? ` · ${event.speaker}` : "");
+    const name = event.behaviour.replaceAll("_", "-") + (event.speaker && event.speaker !== "user" ? ` · ${event.speaker}` : "");
     const bar = placed("button", "bar" + (hot ? " hot" : ""), event.start_s, event.end_s, name);
     bar.addEventListener("click", () => inspectEvent(event));
     citing(bar, event.evidence);
@@ -60,6 +61,7 @@ function audioLane(sample, track, note, events) {
     if (event.behaviour === "barge_in") strip.append(tick_("plain to hear", event.plain_s));
     event.words.forEach((word, index) => words.append(wordNode(event, word, index, freeRow(rows, word))));
   });
+  return strip;
 }
 
 function tick_(label, time_s) {

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.media import MemberMedia
-from pipeline.tally import chars_by_cut
+from pipeline.text_timing import chars_by_cut
 from schemas.timeline import (
     Act,
     ArrayTrack,
     Hear,
     LookTrack,
     Say,
+    Sound,
     Think,
     Timeline,
     ToolCall,
@@ -81,6 +82,7 @@ def events(timeline: Timeline) -> dict[str, Any]:
     ]
     return {
         "hear": [_dump(e) for e in timeline.world if isinstance(e, Hear)],
+        "sounds": [_dump(e) for e in timeline.world if isinstance(e, Sound)],
         "say": [{**_dump(e), "emitted": _said(e)} for e in timeline.agent if isinstance(e, Say)],
         "texts": sorted(texts, key=lambda e: e["start_s"]),
         "acts": [_dump(e) for e in timeline.agent if isinstance(e, Act)],

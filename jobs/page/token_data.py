@@ -19,7 +19,7 @@ from schemas.timeline import Timeline
 from token_schema.codec_set import CodecSet
 from token_schema.encode import compile_sample
 from token_schema.language import AudioLane, TextLane, TokenSchema
-from token_schema.layouts.turns_plan import is_backchannel
+from token_schema.layouts.turns_plan import takes_turn
 from token_schema.models import Lane
 from token_schema.tokens import CONTENT, PROMPT, Tokens
 
@@ -184,7 +184,7 @@ def _output(
     """From the decision to where the last of its events ends, or to the next decision."""
     known_s, last_s = (float(tokens.known_s[at[i]]) for i in (0, -1))
     kinds = {"say" if x.channel == "speak" else x.channel for x in schema.lanes}
-    mine = [e for e in timeline.agent if e.kind in kinds and not is_backchannel(e)]
+    mine = [e for e in timeline.agent if e.kind in kinds and takes_turn(e)]
     ends = [e.end_s for e in mine if (before_s < e.decided_s <= known_s + 1e-6)]
     cut = f", cut at {last_s:g} s" if last_s > known_s else ""
     span = known_s, min(max([known_s, *ends]), next_s)

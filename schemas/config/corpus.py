@@ -12,12 +12,14 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from schemas.base import KEY_PATTERN, Record
 from schemas.config.acoustics import AcousticsConfig
+from schemas.config.align import AlignConfig
 from schemas.config.bounds import Rate
 from schemas.config.checks import ChecksConfig
 from schemas.config.faults import config_error
 from schemas.config.scene import SceneConfig
 from schemas.config.sources import SourceEntry
 from schemas.config.speech import SpeechConfig
+from schemas.config.text import TextConfig
 from schemas.errors import StrettoError
 
 
@@ -69,7 +71,9 @@ class Config(Record):
     seed: int = Field(default=0, ge=0)
     sources: tuple[SourceEntry, ...] = Field(min_length=1)
     scene: SceneConfig = SceneConfig()
+    text: TextConfig = TextConfig()
     speech: SpeechConfig = SpeechConfig()
+    align: AlignConfig = AlignConfig()
     acoustics: AcousticsConfig = AcousticsConfig()
     annotator: AnnotatorConfig = AnnotatorConfig()
     checks: ChecksConfig = ChecksConfig()
@@ -81,7 +85,7 @@ class Config(Record):
     @field_validator("sources")
     @classmethod
     def distinct_names(cls, entries: tuple[SourceEntry, ...]) -> tuple[SourceEntry, ...]:
-        names = [name for e in entries if (name := (e.dialogues or e.trajectories).name)]  # type: ignore[union-attr]
+        names = [name for e in entries if (name := e.source.name)]
         if twice := sorted({n for n in names if names.count(n) > 1}):
             raise ValueError(f"two sources are named {twice[0]!r}")
         return entries

@@ -1,4 +1,4 @@
-"""`sources:` of a config: dialogues, trajectories; where they lie and which field holds what."""
+"""`sources:` of a config: dialogues, trajectories, recordings; where they lie, which field is what."""
 
 from __future__ import annotations
 
@@ -67,14 +67,99 @@ class TrajectorySource(Record):
     limit: int | None = Field(default=None, gt=0)
 
 
+class RecordingSource(Record):
+    """Recorded conversations with transcripts, by a manifest (`path`, a file or a glob).
+
+    `format`: `moshi` (moshi-finetune's `data.jsonl`), `lhotse` (cuts), `nemo` (JSONL, also the
+    duplex form), `json` and `jsonl` (the fields named here), `sidecar` (`path` is audio; the text
+    lies beside it as `.lab` or `.txt`).
+
+    Audio is looked for below `audio_root`, else below the manifest's folder; `audio_prefix` is
+    taken off the manifest's paths first, `audio_by: name` finds a file by its name alone, and
+    `audio_outside: true` allows absolute paths to elsewhere. `user_channel` and `assistant_channel`
+    count from 0 (default: the left is the assistant in `moshi`, the user elsewhere). A recording
+    longer than `longest_s` becomes several, cut where nobody speaks.
+    """
+
+    name: str | None = None
+    path: str
+    format: Literal["moshi", "lhotse", "nemo", "json", "jsonl", "sidecar"] = "jsonl"
+    audio_root: str | None = None
+    audio_prefix: str | None = None
+    audio_by: Literal["path", "name"] = "path"
+    audio_outside: bool = False
+    user_channel: int | None = Field(default=None, ge=0)
+    assistant_channel: int | None = Field(default=None, ge=0)
+    longest_s: float | None = Field(default=None, ge=5)
+    roles: dict[str, Literal["user", "assistant", "skip"]] = {}
+    id: str | None = None
+    audio: str | None = None
+    assistant_audio: str | None = None
+    offset: str | None = None
+    duration: str | None = None
+    text: str | None = None
+    speaker: str | None = None
+    segments: str | None = None
+    start: str | None = None
+    end: str | None = None
+    words: str | None = None
+    word: str | None = None
+    group: str | None = None
+    language: str = "en"
+    language_field: str | None = None
+    licence: str | None = None
+    limit: int | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def fits_its_format(self) -> RecordingSource:
+        named = [n for n in MAPPED if getattr(self, n) is not None]
+        if named and self.format not in ("json", "jsonl"):
+            raise ValueError(f"`{named[0]}` maps a field of json and jsonl, not of {self.format}")
+        if self.user_channel is not None and self.user_channel == self.assistant_channel:
+            raise ValueError("user and assistant can't be one channel")
+        if self.audio_by == "name" and self.audio_root is None:
+            raise ValueError("`audio_by: name` needs `audio_root`, where to look")
+        return self
+
+
+# the fields of a RecordingSource that name a field of the input
+MAPPED = (
+    "id",
+    "audio",
+    "assistant_audio",
+    "offset",
+    "duration",
+    "text",
+    "speaker",
+    "segments",
+    "start",
+    "end",
+    "words",
+    "word",
+    "group",
+    "language_field",
+)
+
+
 class SourceEntry(Record):
-    """One entry of `sources`: exactly one of `dialogues` and `trajectories`."""
+    """One entry of `sources`: exactly one of `dialogues`, `trajectories` and `recordings`."""
 
     dialogues: DialogueSource | None = None
     trajectories: TrajectorySource | None = None
+    recordings: RecordingSource | None = None
+
+    @property
+    def source(self) -> DialogueSource | TrajectorySource | RecordingSource:
+        """The one that is given."""
+        found = self.dialogues or self.trajectories or self.recordings
+        assert found is not None
+        return found
 
     @model_validator(mode="after")
     def one_of(self) -> SourceEntry:
-        if (self.dialogues is None) == (self.trajectories is None):
-            raise ValueError("an entry has exactly one of `dialogues` and `trajectories`")
+        given = [x for x in (self.dialogues, self.trajectories, self.recordings) if x is not None]
+        if len(given) != 1:
+            raise ValueError(
+                "an entry has exactly one of `dialogues`, `trajectories` and `recordings`"
+            )
         return self

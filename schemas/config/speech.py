@@ -1,4 +1,4 @@
-"""`speech:`, `align:` and `text:` of a config: who speaks, who times the words, who rewrites."""
+"""`speech:` of a config: which engine speaks, where it runs, and where its utterances are kept."""
 
 from __future__ import annotations
 

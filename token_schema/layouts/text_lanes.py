@@ -142,8 +142,9 @@ def _even(stretches: Sequence[TimedWord] | Sequence[Piece], owner: Sequence[int]
 
 def _heard(lane: TextLane, codecs: CodecSet, timeline: Timeline) -> list[QueuedText]:
     """One entry a word, decided at the word's end. Events follow each other whole, by the end of
-    their first word: who speaks into another's turn is written after it."""
-    events = [e for e in timeline.world if isinstance(e, Hear)]
+    their first word: who speaks into another's turn is written after it. Only the user's speech: a
+    voice in the background is heard, not transcribed."""
+    events = [e for e in timeline.world if isinstance(e, Hear) and e.speaker == "user"]
     own = _marks(lane, codecs)
     parts = [_heard_parts(e) for e in events]
     order = sorted(range(len(events)), key=lambda i: parts[i][0][1])

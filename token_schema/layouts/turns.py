@@ -30,8 +30,8 @@ from token_schema.layouts.turns_plan import (
     TurnSpan,
     decisions,
     grid_up,
-    is_backchannel,
     next_span,
+    takes_turn,
     turn_spans,
 )
 from token_schema.layouts.turns_strip import Strip
@@ -190,7 +190,7 @@ class _Compiler:
         missing = not_placed(self.schema, self.timeline)
         said = any(x.channel in ("say", "speak") for x in self.outputs)
         found = {
-            "backchannel": sum(map(is_backchannel, self.timeline.agent)) if said else 0,
+            "backchannel": sum(not takes_turn(e) for e in self.timeline.agent) if said else 0,
             "look": len(self.timeline.look),
         }
         return dict(sorted({**missing, **{k: n for k, n in found.items() if n}}.items()))

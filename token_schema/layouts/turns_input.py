@@ -39,7 +39,7 @@ class InputTurns:
     ) -> None:
         self.audio = audio
         self.lanes = {i: x for i, x in enumerate(schema.lanes) if schema.is_input(x)}
-        hears = [e for e in timeline.world if isinstance(e, Hear)]
+        hears = [e for e in timeline.world if isinstance(e, Hear) and e.speaker == "user"]
         typed = [e for e in timeline.world if isinstance(e, TypedInput)]
         self.onsets = Onsets(hears)
         self.events = {"hear": _in_time(hears), "typed": _in_time(typed)}

@@ -7,8 +7,9 @@ opens the next pair. The input turn covers the world's time (K of the pair befor
     for span in turn_spans(timeline, rate_hz=12.5):
         span.after_s, span.until_s, [event.id for event in span.events]
 
-An assistant's backchannel is said into the user's turn. Half-duplex turns cannot show that (the
-user's turn would be cut in two), so it decides nothing here.
+An assistant's backchannel is said into the user's turn, an opener before it is known to be over, a
+note while listening is written into it. Half-duplex turns cannot show that (the user's turn would be
+cut in two), so they decide nothing here.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from schemas.timeline import Act, AnyAgentEvent, Hear, Say, Timeline
+from schemas.timeline import Act, AgentEvent, AnyAgentEvent, Hear, Say, Think, Timeline
 
 EPS_S = 6e-7  # times are rounded to the microsecond, so a frame's end may read 0.5 us early or late
 START_S = -1.0  # before the first input turn: what is perceived at 0 belongs to it
@@ -57,13 +58,16 @@ def turn_spans(
 
 def decisions(timeline: Timeline, kinds: Collection[str]) -> list[AnyAgentEvent]:
     """The agent events of these kinds that make a turn, in the order in which they are decided."""
-    made = [e for e in timeline.agent if e.kind in kinds and not is_backchannel(e)]
+    made = [e for e in timeline.agent if e.kind in kinds and takes_turn(e)]
     return sorted((e for e in made if not isinstance(e, Act)), key=lambda e: e.decided_s)
 
 
-def is_backchannel(event: AnyAgentEvent) -> bool:
-    """Told by what the agent meant, not by whether the user goes on: that is the future."""
-    return isinstance(event, Say) and event.behaviour == "backchannel"
+def takes_turn(event: AgentEvent) -> bool:
+    """Not a backchannel, an opener or a note made while listening. Told by what the agent meant, not
+    by whether the user goes on: that is the future."""
+    if isinstance(event, Think):
+        return not event.while_listening
+    return not isinstance(event, Say) or event.takes_turn
 
 
 def next_span(events: Sequence[AnyAgentEvent], after_s: float, rates: Iterable[float]) -> TurnSpan:

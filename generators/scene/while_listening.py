@@ -1,0 +1,74 @@
+"""What the assistant does while the user speaks: openers, and thoughts noted down.
+
+Both are drawn under the id of the stretch they follow and rest on nothing later, so they come
+whether or not the user goes on. An opener fits before any answer ("Okay,"); where the user goes on
+after it, the assistant began early and waits for more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from generators.scene.plan import Plan
+from generators.scene.pools import choose
+from generators.scene.voices import assistant_voice
+from generators.text_split import is_complete
+from schemas.scene import Anchor, Span, Thought, Utterance
+
+# A thought is noted this long after the stretch it rests on.
+THOUGHT_DELAY_S = (0.1, 0.3)
+
+
+def openers(plan: Plan, utterance: Utterance) -> Iterator[Utterance]:
+    """The assistant's openers after the finished sentences of a user's turn."""
+    early, timing = plan.config.scene.early_answer, plan.timing
+    for number, span in enumerate(utterance.spans):
+        stretch_id = f"{utterance.id}:{number}"
+        text = utterance.text[span.char_start : span.char_end]
+        if not is_complete(text, utterance.language):
+            continue
+        if not timing.chance(stretch_id, "early_answer", early.rate):
+            continue
+        said = choose(timing, stretch_id, "opener", utterance.language)
+        if said is None:
+            return
+        goes_on = number < len(utterance.spans) - 1
+        plan.behaviours.add("early_answer" if goes_on else "opener")
+        gap_s = timing.between(stretch_id, "early_answer_gap", early.gap_s)
+        yield Utterance(
+            id=f"o{utterance.id[1:]}-{number}",
+            speaker="assistant",
+            behaviour="opener",
+            turn_index=utterance.turn_index,
+            text=said,
+            language=utterance.language,
+            voice=assistant_voice(utterance.language, plan.config),
+            spans=(Span(char_start=0, char_end=len(said)),),
+            anchor=Anchor(of=utterance.id, span=number, offset_s=gap_s),
+            lead_s=min(gap_s, plan.config.scene.speak_lead_s),
+            evidence=(stretch_id,),
+        )
+
+
+def thoughts(plan: Plan, utterance: Utterance) -> Iterator[Thought]:
+    """Notes of what has been understood so far, during a long turn of the user's."""
+    partial, timing = plan.config.scene.partial_thoughts, plan.timing
+    for number, span in enumerate(utterance.spans):
+        stretch_id = f"{utterance.id}:{number}"
+        if number < partial.from_stretch:
+            continue
+        if not timing.chance(stretch_id, "partial_thoughts", partial.rate):
+            continue
+        template = choose(timing, stretch_id, "thought", utterance.language)
+        if template is None:
+            return
+        plan.behaviours.add("partial_thoughts")
+        heard = utterance.text[span.char_start : span.char_end]
+        delay_s = timing.between(stretch_id, "thought_delay", THOUGHT_DELAY_S)
+        yield Thought(
+            id=f"t{utterance.id[1:]}-{number}",
+            turn_index=utterance.turn_index,
+            text=template.replace("{text}", heard),
+            anchor=Anchor(of=utterance.id, span=number, offset_s=delay_s),
+            evidence=(stretch_id,),
+        )
