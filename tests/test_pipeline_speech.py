@@ -145,12 +145,14 @@ def spoken_line(done: subprocess.CompletedProcess[str]) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def test_other_timings_speak_nothing_again(tmp_path: Path) -> None:
+def test_other_timings_and_acoustics_speak_nothing_again(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path, [dialogue(n) for n in range(4)])
     cache = f"speech.cache={tmp_path / 'cache'}"
     asked, kept = spoken_line(generate(corpus, tmp_path / "a", "--set", cache))
     assert asked > 6 and kept == 0
-    other = ("--set", "scene.reply_gap_s=[1.0, 2.0]", "--set", "scene.start_s=[2.0, 3.0]")
+    settings = ("scene.reply_gap_s=[1.0, 2.0]", "scene.start_s=[2.0, 3.0]",
+                "acoustics={noise: {rate: 1.0}}")  # fmt: skip
+    other = [part for setting in settings for part in ("--set", setting)]
     assert spoken_line(generate(corpus, tmp_path / "b", "--set", cache, *other)) == (asked, asked)
     plain = files(tmp_path / "a")
     assert plain["index.parquet"] != files(tmp_path / "b")["index.parquet"]
