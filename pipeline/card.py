@@ -108,6 +108,7 @@ def card(
         "honest": card_statistics.honest(stats),
         "truth": card_text.truth(stats),
         "sources": card_text.sources(stats),
+        "voices": card_text.voices(about),
         "rejected": card_text.rejected(stats),
         "limits": card_text.limits(about, robot),
     }

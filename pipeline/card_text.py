@@ -129,6 +129,13 @@ def sources(stats: dict[str, Any]) -> str:
     return markdown(("source", "licence", "samples"), rows)
 
 
+def voices(about: Mapping[str, Any]) -> str:
+    """Whose voices speak, and by what right."""
+    found = about.get("voices") or []
+    rows = [(v["id"], v["engine"], v["licence"] or "-", v["consent"] or "-") for v in found]
+    return markdown(("voice", "engine", "licence", "consent"), rows) if rows else ""
+
+
 def rejected(stats: dict[str, Any]) -> str:
     found = stats["rejected"]
     if not found:

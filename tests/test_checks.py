@@ -61,7 +61,7 @@ def test_clipped_speech_is_found_where_it_is() -> None:
 
 
 def test_clipping_that_was_asked_for_is_no_fault() -> None:
-    loud = replace(clean(), listen=louder(30)(clean().listen))
+    loud = replace(clean(), listen=louder(30)(clean().listen), stems={})
     made = clean().timeline.provenance.model_copy(
         update={"acoustics": (Effect(name="clipping", source="user"),)}
     )

@@ -106,7 +106,7 @@ def test_snippets_hold_the_words_and_their_sound() -> None:
 
 def test_a_word_that_a_barge_in_cut_is_not_asked_for() -> None:
     turns = ("Where is it?", "It is up the hill and then down again behind the old mill.", "Stop!")
-    sample = sample_of(dialogue_of(*turns, "Fine."), config(barge_in_rate=1.0))
+    sample = sample_of(dialogue_of(*turns, "Fine."), config(barge_in={"rate": 1.0}))
     cut = [e for e in sample.timeline.agent if e.cut_s is not None and e.kind == "say"]
     if not cut:
         pytest.skip("this draw has no barge-in")

@@ -20,7 +20,7 @@ PLAIN: dict[str, Any] = {
         "failed_barge_in cough dead_air side_speech background_speech filler false_start "
         "self_correction hesitation early_answer wait_for_more partial_thoughts"
     ).split()
-} | {"user_backchannel": {"per_min": 0}, "barge_in": {"rate": 0.1}, "backchannel": {"per_min": 40}}
+} | {"user_backchannel": {"per_min": 0}, "barge_in": {"rate": 0.1}, "backchannel": {"per_min": 0}}
 
 # every behaviour often, so that they meet each other
 EVERYTHING: dict[str, Any] = {

@@ -26,8 +26,8 @@ HUMAN_PAUSE_S = (0.222, 0.249, 0.328, 0.476, 0.705, 1.022, 1.276)
 # the user resumes at least this long before the assistant would have spoken
 RESUME_MARGIN_S = 0.05
 # After a finished sentence a pause is cut short by the answer that it must forestall, so where the
-# sentence is unfinished the shortest third of human pauses is left out: together they are human.
-UNFINISHED_FROM = 0.35
+# sentence is unfinished the shorter half of human pauses is left out: together they are human.
+UNFINISHED_FROM = 0.5
 
 
 @dataclass(frozen=True)
