@@ -5,7 +5,7 @@ render; no FLAC, no tar), and prints the figures beside people's. Of another cor
 
     python -m benchmarks.turn_taking --corpus DIR              # a finished corpus instead
     python -m benchmarks.turn_taking --cache DIR               # what was spoken once stays there
-    python -m benchmarks.turn_taking --set scene.barge_in_rate=0.2 --limit 20 --by-source
+    python -m benchmarks.turn_taking --set scene.barge_in.rate=0.2 --limit 20 --by-source
     python -m benchmarks.turn_taking --out DIR                 # a whole `stretto generate` into DIR
 """
 

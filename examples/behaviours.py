@@ -131,6 +131,11 @@ Each is a small record in `scene:` of a config: its name is its tag in `index.pa
 `behaviours`), its fields are its parameters, `rate: 0` switches it off. [scenes.md](scenes.md) says
 how they keep causality and a human timing. Made by `python examples/behaviours.py`: one dialogue, each
 time with one behaviour at its most.
+
+Tags without a setting of their own: `yield` (the assistant broke off because the user spoke),
+`late_overlap` (it was cut in its last words by a user who came in early), `opener` (an opener before
+an answer; where the user went on instead it is `early_answer`), `recorded` (people spoke),
+`act_on_instruction` and `speak_while_acting` (robots).
 """
 
 

@@ -6,6 +6,7 @@ import re
 from typing import Any, cast
 
 from generators.place import Placed, Placement, Stretch, heard_words, settled
+from generators.place import written as written_samples
 from schemas.base import seconds
 from schemas.label import Evidence
 from schemas.scene import Motion, Noise, TextEvent, Thought, Utterance
@@ -97,8 +98,7 @@ def written(plan: Placement, placed: Placed) -> list[Write | Think]:
     for kind, text in ((Think, event.think), (Write, event.write)):
         if text is None or not text.strip():
             continue
-        chars_s = len(text) / plan.config.scene.write_chars_per_s
-        planned_end = placed.decided + plan.samples(chars_s)
+        planned_end = placed.decided + written_samples(plan, text)
         end = planned_end if placed.cut is None else min(planned_end, placed.cut)
         events.append(
             kind(
@@ -137,10 +137,7 @@ def thought(plan: Placement, placed: Placed) -> Think:
     """What the assistant notes while it listens."""
     event = placed.event
     assert isinstance(event, Thought)
-    end_s = seconds(
-        placed.start + plan.samples(len(event.text) / plan.config.scene.write_chars_per_s),
-        plan.rate,
-    )
+    end_s = seconds(placed.start + written_samples(plan, event.text), plan.rate)
     return Think(
         **_agent(plan, placed, event.id, placed.end) | {"end_s": end_s},
         start_s=seconds(placed.start, plan.rate),

@@ -108,9 +108,23 @@ def place(
         plan.placed[event.id] = placed
         if isinstance(event, Utterance) and event.reaction_s is not None:
             _yield_to(plan, placed, event)
-    ends = [settled(plan, p) for p in plan.placed.values()]
-    plan.sample_count = max(ends, default=0) + plan.samples(scene.tail_s)
+    plan.sample_count = _end(plan, scene)
     return plan
+
+
+def _end(plan: Placement, scene: Scene) -> int:
+    """The sample's length. Without an answer it ends before one would be decided, and what would be
+    decided later is not there."""
+    tail = plan.samples(scene.tail_s)
+    if scene.unanswered is None:
+        return max((settled(plan, p) for p in plan.placed.values()), default=0) + tail
+    end = plan.placed[scene.unanswered].end + tail
+    for placed in plan.placed.values():  # the answer comes after what the assistant is saying
+        event = placed.event
+        if isinstance(event, Utterance) and event.speaker == "assistant" and placed.decided < end:
+            end = max(end, settled(plan, placed))
+    plan.placed = {i: p for i, p in plan.placed.items() if p.decided < end}
+    return end
 
 
 def _anchor(plan: Placement, anchor: Anchor) -> int:
@@ -144,7 +158,7 @@ def _place_utterance(
     plan: Placement, event: Utterance, speech: Mapping[SpeechKey, Speech]
 ) -> Placed:
     lead = plan.samples(event.lead_s)
-    start = max(_anchor(plan, event.anchor), _free_from(plan, event.speaker), lead)
+    start = max(_anchor(plan, event.anchor), _free_from(plan, event) + lead, lead)
     stretches, at = [], start
     for index, span in enumerate(event.spans):
         spoken = speech[event.id, index]
@@ -154,20 +168,31 @@ def _place_utterance(
     # people time themselves by the last word, not by the breath after it
     over = max((w.end for w in heard_words(stretches)), default=at)
     if event.write is not None:
-        written_s = len(event.write) / plan.config.scene.write_chars_per_s
-        over = max(over, start - lead + plan.samples(written_s))
+        over = max(over, start - lead + written(plan, event.write))
     plain = _plain(plan, stretches)
     return Placed(event, start - lead, start, at, over, tuple(stretches), plain)
 
 
-def _free_from(plan: Placement, speaker: str) -> int:
-    """The first sample at which this speaker may speak again."""
+def _free_from(plan: Placement, event: Utterance) -> int:
+    """The first sample at which its speaker may decide to speak again. Who writes too waits for what
+    is still being written."""
     own = [
-        p.end if p.cut is None else settled(plan, p)
+        _over(plan, p, event.write is not None)
         for p in plan.placed.values()
-        if isinstance(p.event, Utterance) and p.event.speaker == speaker
+        if isinstance(p.event, Utterance) and p.event.speaker == event.speaker
     ]
     return max(own) + plan.samples(SELF_GAP_S) if own else 0
+
+
+def _over(plan: Placement, placed: Placed, writing: bool) -> int:
+    if placed.cut is not None:
+        return settled(plan, placed)
+    return max(placed.end, placed.settled) if writing else placed.end
+
+
+def written(plan: Placement, text: str) -> int:
+    """How many samples it takes to write a text."""
+    return plan.samples(len(text) / plan.config.scene.write_chars_per_s)
 
 
 def heard_words(stretches: Sequence[Stretch]) -> list[HeardWord]:
@@ -205,6 +230,9 @@ def _place_motion(plan: Placement, event: Motion) -> Placed:
 
 def _place_text(plan: Placement, event: TextEvent | Thought) -> Placed:
     start = _anchor(plan, event.anchor)
+    if isinstance(event, Thought):  # one after the other
+        notes = [p for p in plan.placed.values() if isinstance(p.event, Thought)]
+        start = max([start, *(p.start + written(plan, p.event.text) for p in notes)])  # type: ignore[union-attr]
     return Placed(event, start, start, start, start)
 
 

@@ -141,9 +141,13 @@ def _by_time(agent: tuple[AnyAgentEvent, ...] | list[AnyAgentEvent]) -> tuple[An
 
 
 def _behaviours(plan: Placement, scene: Scene) -> tuple[str, ...]:
-    """The planned behaviours, and `yield` where the assistant really was cut short."""
-    cut = any(p.cut is not None for p in plan.placed.values())
-    return tuple(sorted({*scene.behaviours, *(["yield"] if cut else [])}))
+    """The planned behaviours, `yield` where the assistant really was cut short, and `late_overlap`
+    where a user who came in early cut its last words."""
+    cut_by = {p.cut_by for p in plan.placed.values() if p.cut is not None and p.cut_by}
+    by = (plan.placed[user].event for user in cut_by)
+    late = any(isinstance(e, Utterance) and e.behaviour == "turn" for e in by)
+    found = {"yield"} if cut_by else set[str]()
+    return tuple(sorted({*scene.behaviours, *found, *(["late_overlap"] if late else [])}))
 
 
 def _context(scene: Scene) -> Context:

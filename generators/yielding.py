@@ -49,10 +49,9 @@ def yield_at(
     text: str, language: str, words: Sequence[HeardWord], reaction: int, plain_after: int
 ) -> Yield | None:
     """When and because of which word the assistant stops; None where it has no reason to."""
-    if not words:
-        return None
-    for index in range(plain_word(words, plain_after), len(words)):
-        at = words[index].end + reaction
+    for index, word in enumerate(words):
+        # a shorter sound may be a cough until then
+        at = max(word.end, words[0].start + plain_after) + reaction
         if _interrupts(text, language, words, at):
             return Yield(at, index)
     return None

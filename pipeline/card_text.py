@@ -27,6 +27,7 @@ BEHAVIOURS = {
     "false_start": "the user begins a sentence twice",
     "filler": "the user says um or the like",
     "hesitation": "the user stops in the middle of a sentence; the assistant waits",
+    "late_overlap": "the user comes in early and cuts the assistant's last words",
     "opener": "the assistant says a word like okay before its answer",
     "partial_thoughts": "the assistant notes what it understands while the user still speaks",
     "proactive": "the assistant makes a remark that nobody asked for",

@@ -115,8 +115,11 @@ def early(timeline: Timeline, taking: TurnTaking) -> Iterator[Early]:
 
     A backchannel and an opener need no answer; `evidence_revealed`: it had heard what it needs;
     `continued`: its turn goes on after a pause that the user spoke into; `together`: it had decided
-    to speak before the user began. `unexplained` is a fault: it is none of these.
+    to speak before the user began. `unexplained` is a fault: it is none of these. A recorded
+    assistant is a person, who needs no reason.
     """
+    if "recorded" in timeline.behaviours:
+        return
     by_start: dict[float, tuple[Say, int]] = {}
     for say in says(timeline):
         for index, word in enumerate(say.words):

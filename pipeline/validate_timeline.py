@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.label import Evidence
-from schemas.timeline import Act, AgentEvent, Hear, Say, Timeline, WorldEvent
+from schemas.timeline import Act, AgentEvent, Hear, Say, Think, Timeline, WorldEvent, Write
 
 EPS_S = 2e-6
 
@@ -111,13 +111,18 @@ def _steps(event: Act, timeline: Timeline) -> Iterator[str]:
 
 
 def channels(seen: Seen) -> Iterator[str]:
-    """A channel never overlaps itself: pieces of `say`, of a speaker's `hear`, rows of `act`."""
+    """A channel never overlaps itself: pieces of `say`, of a speaker's `hear`, what is written, rows
+    of `act`."""
     timeline = seen.timeline
     lanes: dict[str, list[tuple[float, float, str]]] = {}
     for event in (*timeline.world, *timeline.agent):
         if isinstance(event, (Hear, Say)):
             lane = "speak" if isinstance(event, Say) else f"listen of {event.speaker}"
             lanes.setdefault(lane, []).extend((p.start_s, p.end_s, event.id) for p in event.pieces)
+    for event in timeline.agent:
+        if isinstance(event, Write) or (isinstance(event, Think) and event.while_listening):
+            lane = "write" if isinstance(event, Write) else "notes while listening"
+            lanes.setdefault(lane, []).append((event.start_s, event.end_s, event.id))
     for lane, spans in sorted(lanes.items()):
         spans.sort()
         for before, after in zip(spans, spans[1:], strict=False):

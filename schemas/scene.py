@@ -121,7 +121,11 @@ SceneEvent = Annotated[
 
 
 class Scene(Record):
-    """The events in the order in which they are anchored: an event names only earlier ones."""
+    """The events in the order in which they are anchored: an event names only earlier ones.
+
+    The sample ends `tail_s` after everything is over. One that ends on the world's side ends `tail_s`
+    after its event `unanswered`, just before an answer would have been decided.
+    """
 
     key: str = Field(pattern=KEY_PATTERN)
     subset: str = Field(pattern=KEY_PATTERN)
@@ -133,4 +137,5 @@ class Scene(Record):
     behaviours: tuple[str, ...] = ()
     pair: str | None = None
     tail_s: float = 0.5
+    unanswered: str | None = None
     events: tuple[SceneEvent, ...]

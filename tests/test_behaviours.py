@@ -68,7 +68,7 @@ def test_each_can_be_had_by_its_name(name: str) -> None:
     samples = [sample_of(dialogue(*TALK, key=f"t-{n}"), config(**only(name))) for n in range(4)]
     tags = {tag for s in samples for tag in s.timeline.behaviours}
     assert name in tags
-    known = {name, "yield", "opener", "dead_air", "early_answer", "wait_for_more"}
+    known = {name, "yield", "late_overlap", "opener", "dead_air", "early_answer", "wait_for_more"}
     assert tags <= known, "no other behaviour is switched on"
     for sample in samples:
         check(sample)
@@ -220,7 +220,9 @@ def test_every_turn_is_said_or_cut_by_a_named_behaviour() -> None:
             for p in phrases(kind, "en")
             for w in p.split()
         }
-        assert own <= ours | pool, "no user word is in the assistant's text"
+        assert own <= ours | pool, (
+            "no user word is in what the assistant writes or says (its notes quote)"
+        )
 
 
 TALKS = {

@@ -192,6 +192,28 @@ def test_a_turn_that_goes_on_or_ends(rate: float) -> None:
     assert bool(backchannels) == (rate == 1.0)
 
 
+@pytest.mark.parametrize("n", range(12))
+def test_a_sentence_more_with_every_behaviour(n: int) -> None:
+    """What the assistant does during a turn does not rest on how it goes on, nor on whether the
+    sample goes on."""
+    start = "I would like to book a quiet room, with two large beds in it."
+    more = " It should have a view over the sea and the old harbour, my friends say."
+    reply = "Very well, for which night would you like to have it? We are open all year."
+    cfg = config(**EVERYTHING)
+    worlds = (
+        dialogue(start, reply, key=f"s-{n}"),
+        dialogue(start + more, reply, key=f"s-{n}"),
+        dialogue(start, key=f"s-{n}"),
+        dialogue(start + more, key=f"s-{n}"),
+        dialogue(start, reply, "And now?", key=f"s-{n}"),
+        dialogue(start, reply, "And now?", reply, key=f"s-{n}"),
+    )
+    samples = [sample_of(world, cfg) for world in worlds]
+    for i, a in enumerate(samples):
+        for b in samples[i + 1 :]:
+            assert_causal(a, b, [COMPARED[(n + i) % len(COMPARED)]])
+
+
 SYSTEM = Turn(role="system", text="The kitchen closes at nine.")
 TOOL = Turn(role="tool", text='{"tables": 2}')
 ASK = Turn(role="user", text="Is there a table for two?")

@@ -41,7 +41,7 @@ def heard(text: str, *spans: tuple[int, int]) -> list[HeardWord]:
             1900,
         ),
         # too short for speech; the next word settles it
-        ("I want it now.", [(0, 90), (90, 400), (400, 500), (500, 900)], 700),
+        ("I want it now.", [(0, 90), (90, 400), (400, 500), (500, 900)], 500),
     ],
 )
 def test_what_stops_the_assistant(text: str, spans: list[tuple[int, int]], at: int | None) -> None:

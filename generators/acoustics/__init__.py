@@ -63,9 +63,12 @@ def replay(
 
 
 def redraw(timeline: Timeline, stems: Stems, speak: NDArray[np.int16], config: Config) -> Heard:
-    """Effects drawn anew by another config or seed. The same config draws what the corpus has."""
-    rate_hz = timeline.listen.sample_rate_hz
-    return apply(stems, speak, rate_hz, config.acoustics, config.seed, timeline.key)
+    """Effects drawn anew by another config or seed. The same config draws what the corpus has: none
+    for a clean twin."""
+    rate_hz, key = timeline.listen.sample_rate_hz, timeline.pair or timeline.key
+    clean = timeline.pair is not None and timeline.key != timeline.pair
+    none = AcousticsConfig() if clean else config.acoustics
+    return apply(stems, speak, rate_hz, none, config.seed, key)
 
 
 def require(config: AcousticsConfig) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from generators.scene.plan import Plan
 from generators.scene.pools import choose
 from generators.scene.voices import user_voice
+from schemas.errors import StrettoError
 from schemas.scene import Anchor, Span, Utterance
 
 # The user takes a breath before and after speaking to somebody else.
@@ -48,6 +49,10 @@ def background_speech(plan: Plan, turn: Utterance) -> Utterance | None:
         return None
     event_id = f"g{turn.id}"
     text = choose(timing, event_id, "background", plan.record.language)
+    try:
+        voice = user_voice(plan.record, "bystander", plan.config)
+    except StrettoError:  # nobody else has a voice here
+        return None
     if text is None:
         return None
     plan.behaviours.add("background_speech")
@@ -58,7 +63,7 @@ def background_speech(plan: Plan, turn: Utterance) -> Utterance | None:
         addressed_to="other",
         text=text,
         language=plan.record.language,
-        voice=user_voice(plan.record, "bystander", plan.config),
+        voice=voice,
         spans=(Span(char_start=0, char_end=len(text)),),
         anchor=Anchor(
             of=turn.id, edge="start", offset_s=timing.between(event_id, "into_turn", INTO_TURN_S)

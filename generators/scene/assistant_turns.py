@@ -69,8 +69,8 @@ def _reply_anchor(plan: Plan, event_id: str) -> tuple[float, Anchor]:
     answer_gap_s = plan.answer_gap_s()
     if answer_gap_s is None:
         gap_s = timing.human_pause_s(event_id)
-    else:
-        gap_s = answer_gap_s + scene.speak_lead_s
+        return gap_s, Anchor(of=last.id, edge="settled", offset_s=gap_s)
+    gap_s = answer_gap_s + scene.speak_lead_s
     return gap_s, Anchor(of=last.id, offset_s=round(gap_s, 6))
 
 

@@ -22,12 +22,14 @@ def plan_dialogue(record: Dialogue, config: Config) -> Scene:
     _check(record, config)
     opening = _opening(record)
     plan = Plan(record, config, Timing(config, record.draw_key))
+    plan.user = next((t.speaker for t in record.turns if t.role == "user"), None)
+    plan.last_index = len(record.turns) - 1
     for index, turn in enumerate(record.turns[opening:], start=opening):
         _add_turn(plan, index, turn)
     if reply := plan.last_reply:
         plan.also(*interjections(plan, reply))
-    # a sample that ends on the world's side ends before an answer could have begun
-    answered = plan.answer_gap_s() is None
+    # a sample that ends on the world's side ends where the answer would have been decided
+    due_s = plan.answer_gap_s()
     return Scene(
         key=record.key,
         subset="dialogue",
@@ -36,7 +38,8 @@ def plan_dialogue(record: Dialogue, config: Config) -> Scene:
         assistant_voice=assistant_voice(record.language, config),
         behaviours=tuple(sorted(plan.behaviours)),
         pair=record.pair,
-        tail_s=0.5 if answered else config.scene.reply_gap_s[0] - RESUME_MARGIN_S,
+        tail_s=0.5 if due_s is None else due_s - RESUME_MARGIN_S,
+        unanswered=plan.last.id if due_s is not None and plan.last else None,
         events=tuple(plan.events),
     )
 

@@ -58,7 +58,7 @@ def _sentence(text: str, language: str, timing: Timing, sentence_id: str) -> tup
         if filled != text:
             text, done = filled, [*done, "filler"]
     if long_enough and timing.chance(sentence_id, "false_start", scene.false_start.rate):
-        text, done = _false_start(text, timing, sentence_id), [*done, "false_start"]
+        text, done = _false_start(text, language, timing, sentence_id), [*done, "false_start"]
     return text, done
 
 
@@ -102,17 +102,16 @@ def _filled(text: str, language: str, timing: Timing, sentence_id: str) -> str:
     return f"{before}{comma} {filler} {text[place.start() :]}"
 
 
-def _false_start(text: str, timing: Timing, sentence_id: str) -> str:
+def _false_start(text: str, language: str, timing: Timing, sentence_id: str) -> str:
     """The first one to three words, broken off, then the whole sentence."""
     count = 1 + int(_draw(timing, sentence_id, "false_start_words").integers(3))
     begun = " ".join(text.split()[:count]).rstrip(",;:.!?")
-    return f"{begun}, {text[:1].lower() if _is_plain(text) else text[:1]}{text[1:]}"
+    return f"{begun}, {text[:1].lower() if _is_plain(text, language) else text[:1]}{text[1:]}"
 
 
-def _is_plain(text: str) -> bool:
-    """May the first letter be small in mid-sentence? Not "I", not a name in capitals."""
-    first = text.split()[0]
-    return first[:1].isupper() and first[1:].islower()
+def _is_plain(text: str, language: str) -> bool:
+    """May the first letter be small in mid-sentence? Only of words that are no names."""
+    return text.split()[0].lower() in phrases("starts", language)
 
 
 def _draw(timing: Timing, event_id: str, name: str):  # type: ignore[no-untyped-def]

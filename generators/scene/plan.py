@@ -25,6 +25,7 @@ class Plan:
     evidence: tuple[str, ...] = ()
     last: Utterance | TextEvent | None = None
     user: str | None = None
+    last_index: int = -1
 
     @property
     def perturb(self) -> bool:

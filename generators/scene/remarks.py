@@ -19,7 +19,8 @@ def remark_in(plan: Plan, silence_s: float) -> Utterance | None:
         return None
     after_s = timing.between(reply.id, "proactive_after", proactive.after_s)
     text = choose(timing, reply.id, "proactive", plan.record.language)
-    if text is None or after_s + plan.config.scene.speak_lead_s >= silence_s:
+    # decided a moment before it is said: from then on it is said, whatever the user does
+    if text is None or after_s - plan.config.scene.speak_lead_s >= silence_s:
         return None
     plan.behaviours.add("proactive")
     return Utterance(

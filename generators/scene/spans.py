@@ -24,13 +24,17 @@ _WORD = re.compile(r"\S+")
 
 
 def user_spans(
-    text: str, language: str, timing: Timing, event_id: str
+    text: str, language: str, timing: Timing, event_id: str, hesitant: bool = True
 ) -> tuple[tuple[Span, ...], tuple[str, ...]]:
-    """The spans of a turn with the pause before each, and the tags of what they do."""
+    """The spans of a turn with the pause before each, and the tags of what they do.
+
+    `hesitant` False: no stop in mid-sentence, as in a clean twin.
+    """
     spans: list[Span] = []
     tags: set[str] = set()
     for number, sentence in enumerate(sentences(text, language)):
-        stop = _hesitation(sentence.of(text), language, timing, f"{event_id}:s{number}")
+        sentence_id = f"{event_id}:s{number}"
+        stop = _hesitation(sentence.of(text), language, timing, sentence_id) if hesitant else None
         for piece, hesitates in _pieces(sentence, text, stop):
             pause_s = 0.0
             if spans:

@@ -17,7 +17,7 @@ from generators.scene.timing import RESUME_MARGIN_S
 from generators.scene.voices import user_voice
 from generators.scene.while_listening import openers, thoughts
 from schemas.records import Turn
-from schemas.scene import Anchor, Utterance
+from schemas.scene import Anchor, Thought, Utterance
 
 # A user who comes in early does so after the assistant has begun: before that it would have waited.
 AFTER_START_S = 0.3
@@ -41,11 +41,26 @@ def add_user(plan: Plan, index: int, turn: Turn) -> None:
     plan.evidence = (event_id,)
     if barges_in:
         plan.behaviours.add("barge_in")
-    beside = list(backchannels_in(utterance, plan.timing, plan.config))
-    if beside:
+    plan.also(*_set_off(plan, utterance))
+    if index != plan.last_index:  # a sample ends where an answer to its last words would begin
+        plan.also(background_speech(plan, utterance))
+
+
+def _set_off(plan: Plan, utterance: Utterance) -> list[Utterance | Thought]:
+    """What the assistant does meanwhile, in the order of the words it follows: what comes later in
+    the turn must not move what came before."""
+    listening = list(backchannels_in(utterance, plan.timing, plan.config))
+    if listening:
         plan.behaviours.add("backchannel")
-    plan.also(*beside, *openers(plan, utterance), *thoughts(plan, utterance))
-    plan.also(background_speech(plan, utterance))
+    found: list[Utterance | Thought] = [*listening, *openers(plan, utterance)]
+    found += thoughts(plan, utterance)
+    return sorted(found, key=lambda e: (_place(utterance, e), e.anchor.offset_s, e.id))
+
+
+def _place(utterance: Utterance, event: Utterance | Thought) -> int:
+    """The character of the turn after which an event comes."""
+    anchor = event.anchor
+    return anchor.char if anchor.span is None else utterance.spans[anchor.span].char_end
 
 
 def _utterance(
@@ -56,7 +71,7 @@ def _utterance(
         said = disfluent(text, language, plan.timing, event_id)
         text = said.text
         plan.behaviours.update(said.tags)
-    spans, tags = user_spans(text, language, plan.timing, event_id)
+    spans, tags = user_spans(text, language, plan.timing, event_id, plan.perturb)
     plan.behaviours.update(tags)
     return Utterance(
         id=event_id,

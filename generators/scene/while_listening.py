@@ -55,7 +55,9 @@ def thoughts(plan: Plan, utterance: Utterance) -> Iterator[Thought]:
     partial, timing = plan.config.scene.partial_thoughts, plan.timing
     for number, span in enumerate(utterance.spans):
         stretch_id = f"{utterance.id}:{number}"
-        if number < partial.from_stretch:
+        heard = utterance.text[span.char_start : span.char_end]
+        # only whole sentences: where a clause is cut off depends on the words after it
+        if number < partial.from_stretch or not is_complete(heard, utterance.language):
             continue
         if not timing.chance(stretch_id, "partial_thoughts", partial.rate):
             continue
@@ -63,7 +65,6 @@ def thoughts(plan: Plan, utterance: Utterance) -> Iterator[Thought]:
         if template is None:
             return
         plan.behaviours.add("partial_thoughts")
-        heard = utterance.text[span.char_start : span.char_end]
         delay_s = timing.between(stretch_id, "thought_delay", THOUGHT_DELAY_S)
         yield Thought(
             id=f"t{utterance.id[1:]}-{number}",

@@ -22,7 +22,8 @@ TRACKS = ("listen", "speak")
 
 def _settings(checks: ChecksConfig) -> SpeechCheck | None:
     """Unset is decided by the driver, once for all workers: `pipeline.check.settled`."""
-    return checks.speech if checks.vad else None
+    asked = checks.vad or (checks.vad is None and checks.speech.reject)
+    return checks.speech if asked else None
 
 
 def _require(bounds: SpeechCheck) -> None:

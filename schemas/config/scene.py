@@ -6,7 +6,7 @@ in the index, its docstring says what happens. `rate` 0 turns it off. docs/behav
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from schemas.base import Record
 from schemas.config.bounds import Bounds, Patience, Rate, RateBounds
@@ -67,6 +67,15 @@ class Proactive(Record):
     rate: Rate = 0.5
     after_s: Bounds = (2.5, 4.0)
 
+    @field_validator("after_s")
+    @classmethod
+    def after_people_would(cls, bounds: tuple[float, float]) -> tuple[float, float]:
+        if bounds[0] < 1.2:
+            raise ValueError(
+                "a remark after less than 1.2 s would meet users who just take their time"
+            )
+        return bounds
+
 
 class SideSpeech(Record):
     """The user says something to somebody else, which the assistant leaves alone. `rate`: share of
@@ -96,7 +105,7 @@ class FalseStart(Record):
 
 
 class SelfCorrection(Record):
-    """The user names another number or day first: "at five, no, at six". `rate`: share of user
+    """The user names another number or day first: "at five, no, six". `rate`: share of user
     sentences that hold one."""
 
     rate: Rate = 0.05
@@ -129,7 +138,7 @@ class WaitForMore(Record):
 
 class PartialThoughts(Record):
     """While the user is still speaking the assistant notes what it has understood (`think`). `rate`:
-    share of the user's stretches from the third of a turn on."""
+    share of the user's finished sentences from stretch `from_stretch` of a turn on (0 is the first)."""
 
     rate: Rate = 0.25
     from_stretch: int = Field(default=2, ge=0)
