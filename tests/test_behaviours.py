@@ -20,6 +20,7 @@ from pipeline.check import check
 from pipeline.validate_timeline import Seen, causal, channels, cuts, events, words
 from schemas.base import Record
 from schemas.config import SceneConfig
+from schemas.errors import StrettoError
 from schemas.records import Dialogue
 from schemas.sample import Sample
 from schemas.timeline import Hear, Say, Sound, Think, Write
@@ -289,3 +290,19 @@ def test_every_behaviour_stands_in_the_docs_as_it_is(repo: Path) -> None:
         defaults = yaml.safe_dump(kind().model_dump(mode="json"), default_flow_style=True)
         assert told in page and f"`{name}: {defaults.strip()}`" in page
         assert (repo / f"docs/behaviours/{name}.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("scene", "said"),
+    [
+        ({"cough": {"gain_db": [300, 400]}}, "less than or equal to 0"),
+        ({"background_speech": {"gain_db": [-10, -20]}}, "above the high bound"),
+        ({"proactive": {"after_s": [0.3, 0.3]}}, "take their time"),
+        ({"fillers": {"rate": 1}}, "filler"),
+        ({"cough": {"rate": 2}}, "scene.cough.rate"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(scene: dict[str, Any], said: str) -> None:
+    with pytest.raises(StrettoError) as refused:
+        config(**scene)
+    assert said in str(refused.value)

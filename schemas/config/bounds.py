@@ -19,6 +19,9 @@ def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
+# how much softer than a voice here: a gain of a scene's own is never above it
+Softer = Annotated[float, Field(ge=-60, le=0)]
+SofterBounds = Annotated[tuple[Softer, Softer], AfterValidator(_rising)]
 Wait = Annotated[float, Field(ge=0, le=60)]
 Bounds = Annotated[tuple[Wait, Wait], AfterValidator(_rising)]
 RateBounds = Annotated[tuple[Rate, Rate], AfterValidator(_rising)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from schemas.base import Record
-from schemas.config.bounds import Bounds, Patience, Rate, RateBounds
+from schemas.config.bounds import Bounds, Patience, Rate, RateBounds, SofterBounds
 
 
 class BargeIn(Record):
@@ -37,7 +37,7 @@ class Cough(Record):
     rate: Rate = 0.02
     min_words: int = Field(default=8, gt=0)
     duration_s: Bounds = (0.15, 0.5)
-    gain_db: tuple[float, float] = (-12.0, 0.0)
+    gain_db: SofterBounds = (-12.0, 0.0)
 
 
 class UserBackchannel(Record):
@@ -89,7 +89,7 @@ class BackgroundSpeech(Record):
     turns of either side during which it begins."""
 
     rate: Rate = 0.01
-    gain_db: tuple[float, float] = (-24.0, -12.0)
+    gain_db: SofterBounds = (-24.0, -12.0)
 
 
 class Filler(Record):
