@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from generators.speech.backend import SpeechBackend, SpeechRequest
+from generators.speech.batches import Batches, by_length, one_by_one
 from generators.speech.voice_book import book_voices
 from schemas.config.speech import SpeechConfig
 from schemas.errors import StrettoError
-
-Batches = list[list[int]]
 
 
 @dataclass(frozen=True)
@@ -28,11 +27,6 @@ class Engine:
     open: Callable[[SpeechConfig], SpeechBackend]
     pure: bool
     batches: Callable[[SpeechConfig, Sequence[SpeechRequest]], Batches]
-
-
-def one_by_one(speech: SpeechConfig, requests: Sequence[SpeechRequest]) -> Batches:
-    """Each utterance by itself."""
-    return [[index] for index in range(len(requests))]
 
 
 def _espeak(speech: SpeechConfig) -> SpeechBackend:
@@ -54,26 +48,10 @@ def _transformers(speech: SpeechConfig) -> SpeechBackend:
     return TransformersBackend(speech)
 
 
-def _by_length(speech: SpeechConfig, requests: Sequence[SpeechRequest]) -> Batches:
-    """Texts of like length together, those of one model: the order of the list counts only last."""
-
-    def model(index: int) -> str:
-        return str(requests[index].voice.get("model", ""))
-
-    size = speech.transformers.batch if speech.transformers else 1
-    order = sorted(range(len(requests)), key=lambda i: (model(i), len(requests[i].text), i))
-    batches: Batches = []
-    for index in order:
-        if not batches or len(batches[-1]) == size or model(batches[-1][0]) != model(index):
-            batches.append([])
-        batches[-1].append(index)
-    return batches
-
-
 ENGINES: dict[str, Engine] = {
     "espeak": Engine(_espeak, True, one_by_one),
     "cosyvoice": Engine(_cosyvoice, False, one_by_one),
-    "transformers": Engine(_transformers, False, _by_length),
+    "transformers": Engine(_transformers, False, by_length),
 }
 
 

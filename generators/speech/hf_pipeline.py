@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from generators.speech.backend import SpeechRequest
 from generators.speech.hf_models import ModelName, loading
-from generators.speech.hf_tts import Wave, speech_of
+from generators.speech.hf_speaker import Wave, speech_of
 from generators.speech.tokens import readable
 from schemas.config.speech import TransformersSpeech
 from schemas.errors import StrettoError
 
 
 class PipelineSpeaker:
-    """A loaded pipeline. See `hf_tts.Speaker`."""
+    """A loaded pipeline. See `hf_speaker.Speaker`."""
 
     def __init__(self, model: ModelName, settings: TransformersSpeech) -> None:
         import torch

@@ -12,15 +12,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import version as installed_version
 from importlib.util import find_spec
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from generators.speech.audio import audible_span, resample
 from generators.speech.backend import Speech, SpeechRequest, Spoken
-from generators.speech.engines import engine
+from generators.speech.batches import by_length
 from generators.speech.hf_models import ModelName, family, identity, model_names, named
+from generators.speech.hf_speaker import Speaker, Wave
 from generators.speech.tokens import MAX_CHARACTERS, readable
 from schemas import draws
 from schemas.config.speech import SpeechConfig, TransformersSpeech
@@ -32,22 +32,6 @@ TRIES = 3
 LONGEST_S = 2.0, 0.5
 SHORTEST_S = 0.015
 QUIET_RMS = 30.0  # of 32,768: -61 dBFS
-
-Wave = NDArray[np.float32]
-
-
-class Speaker(Protocol):
-    """A loaded model: float waves in [-1, 1] at `sample_rate_hz`, one per request."""
-
-    sample_rate_hz: int
-
-    def refusal(self, request: SpeechRequest) -> StrettoError | None:
-        """Why this text can't be spoken, found before it is."""
-        ...
-
-    def waves(self, requests: Sequence[SpeechRequest], seeds: Sequence[int]) -> list[Wave]:
-        """The audio of each request with the noise of its seed."""
-        ...
 
 
 class TransformersBackend:
@@ -94,7 +78,7 @@ class TransformersBackend:
     def say(self, requests: Sequence[SpeechRequest]) -> list[Spoken]:
         """Speech per request, in order, or the StrettoError of an utterance that failed."""
         answers: dict[int, Spoken] = {}
-        for batch in engine(self.name).batches(self._speech, requests):
+        for batch in by_length(self._speech, requests):
             wanted = [requests[index] for index in batch]
             answers |= zip(batch, self._batch(wanted), strict=True)
         return [answers[index] for index in range(len(requests))]
@@ -206,8 +190,3 @@ def _fault(pcm: NDArray[np.int16], sample_rate_hz: int, text: str) -> str | None
 
 def _where(request: SpeechRequest) -> str:
     return f"speech {request.voice.name} {request.text[:40]!r}"
-
-
-def speech_of(value: Any) -> Wave:
-    """A model's output as one float32 channel."""
-    return np.asarray(value, dtype=np.float32).reshape(-1)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from generators.speech.backend import SpeechRequest
 from generators.speech.hf_models import ModelName, loading, tokenizer_of
-from generators.speech.hf_tts import Wave, speech_of
+from generators.speech.hf_speaker import Wave, speech_of
 from generators.speech.tokens import readable
 from schemas.config.speech import TransformersSpeech
 from schemas.errors import StrettoError
@@ -62,7 +62,7 @@ def _rows(seeds: Sequence[int], draw: int, shape: tuple[int, ...]) -> NDArray[np
 
 
 class VitsSpeaker:
-    """A loaded VITS. See `hf_tts.Speaker`."""
+    """A loaded VITS. See `hf_speaker.Speaker`."""
 
     def __init__(self, model: ModelName, settings: TransformersSpeech) -> None:
         import torch
