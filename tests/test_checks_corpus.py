@@ -17,7 +17,7 @@ from generators.sources import read_source
 from jobs import stats, validate
 from jobs.config_file import load_config
 from pipeline import check, check_report
-from pipeline.checks import CHECKS, Check, Finding, Reason
+from pipeline.checks import CHECKS, Check, Finding, Reason, verdicts
 from pipeline.checks.stage import drawn, run_checks
 from pipeline.checks.verdicts import kept
 from pipeline.finish import finish
@@ -249,6 +249,29 @@ def test_a_model_rejects_by_a_kept_verdict(tmp_path: Path) -> None:
     assert again["records"]["quarantined"] == 0
 
 
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_verdicts_that_cannot_be_kept_refuse_the_run(tmp_path: Path, place: str) -> None:
+    pytest.importorskip("silero_vad")
+    (tmp_path / "file").write_text("")
+    kept_in = {"vad": True, "speech": {"reject": True}, "verdicts": str(tmp_path / place)}
+    with pytest.raises(
+        StrettoError, match=f"{place}: no verdict can be kept there: not a d"
+    ) as error:
+        check.require(config_of(tmp_path, 1, **kept_in))
+    assert "\n" not in str(error.value)
+    # and while it runs, should the folder become a file: what is wrong, not what cleaning up met
+    with pytest.raises(StrettoError, match="a verdict can't be kept: not a directory"):
+        settings = ChecksConfig().speech
+        kept(counting([], Finding({})), [clean()], settings, None, tmp_path / "file")
+
+
+def test_trying_the_verdicts_folder_leaves_nothing_in_it(tmp_path: Path) -> None:
+    """Nor the folder: a dry run writes nothing."""
+    verdicts.require(str(tmp_path / "new" / "folder"))
+    verdicts.require(str(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
 # ---- refusals ------------------------------------------------------------------------------------
 
 
@@ -258,6 +281,7 @@ def test_a_model_rejects_by_a_kept_verdict(tmp_path: Path) -> None:
         ({"asr": {"model": "/nowhere/whisper"}}, "checks.asr: /nowhere/whisper can't be opened"),
         ({"level": {"dbfs": [0, -10]}}, "the low bound 0 is not below"),
         ({"speech": {"reject": True}}, "needs checks.verdicts"),
+        ({"verdicts": "s3://bucket/verdicts"}, "a folder, not s3://"),
     ],
 )
 def test_what_cannot_run_refuses_the_run(tmp_path: Path, checks: Any, said: str) -> None:
