@@ -278,7 +278,10 @@ def test_trying_the_verdicts_folder_leaves_nothing_in_it(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("checks", "said"),
     [
-        ({"asr": {"model": "/nowhere/whisper"}}, "checks.asr: /nowhere/whisper can't be opened"),
+        (
+            {"asr": {"model": "/nowhere/whisper"}},
+            "checks.asr: there is no such folder: /nowhere/whisper",
+        ),
         ({"level": {"dbfs": [0, -10]}}, "the low bound 0 is not below"),
         ({"speech": {"reject": True}}, "needs checks.verdicts"),
         ({"verdicts": "s3://bucket/verdicts"}, "a folder, not s3://"),
@@ -297,18 +300,40 @@ def test_what_cannot_run_refuses_the_run(tmp_path: Path, checks: Any, said: str)
 @pytest.mark.parametrize(
     ("section", "settings"),
     [
-        ("asr", {"model": "/nowhere/w", "backend": "transformers"}),
-        ("speaker", {"model": "/nowhere/w"}),
+        ("asr", {"backend": "transformers"}),
+        ("asr", {}),
+        ("speaker", {}),
     ],
 )
+@pytest.mark.parametrize("model", ["/nowhere/w", "~/nowhere/w", "./w", "here/is/none"])
 def test_a_missing_model_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: str, settings: Any
+    tmp_path: Path, section: str, settings: Any, model: str
 ) -> None:
     pytest.importorskip("transformers")
     pytest.importorskip("jiwer")
-    with pytest.raises(StrettoError, match=f"small: checks.{section}: /nowhere/w") as error:
+    pytest.importorskip("faster_whisper")
+    said, settings = f"there is no such folder: {model}", settings | {"model": model}
+    with pytest.raises(StrettoError, match=f"small: checks.{section}: {said}") as error:
         check.require(config_of(tmp_path, 1, **{section: settings}))
-    assert "\n" not in str(error.value) and "can't be opened" in str(error.value)
+    assert "\n" not in str(error.value) and "HFValid" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("section", "settings"), [("asr", {"backend": "transformers"}), ("speaker", {})]
+)
+def test_a_hub_that_cannot_be_reached_is_asked_once(
+    tmp_path: Path, section: str, settings: Any
+) -> None:
+    """In a process of its own: the hub's address is read when its library is first imported."""
+    pytest.importorskip("transformers")
+    pytest.importorskip("jiwer")
+    checks = {"vad": False, section: settings | {"model": "nobody/nothing"}}
+    config = write_corpus(tmp_path, [dialogue(0)], checks=checks)
+    nobody = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}
+    done = generate(config, tmp_path / "out", env=nobody)
+    assert done.returncode == 2 and "Retrying" not in done.stderr
+    [line] = done.stderr.splitlines()
+    assert f"checks.{section}: nobody/nothing can't be had from the hub: " in line
 
 
 @pytest.mark.parametrize(
