@@ -13,7 +13,7 @@ import numpy as np
 
 from generators.rewrite import check as check_rewriter
 from pipeline import vad
-from pipeline.checks import CHECKS, Check
+from pipeline.checks import CHECKS, Check, verdicts
 from schemas.config import Config
 from schemas.errors import StrettoError
 from schemas.sample import Sample
@@ -34,9 +34,17 @@ def require(config: Config) -> None:
         ):  # refused here, not by `stretto fit` after the corpus is made
             AudioSettings(config.speech.sample_rate_hz, lane.rate_hz).mel  # noqa: B018
     check_rewriter(config.text)
+    _require_verdicts(config)
     for wanted in CHECKS:
         if (settings := wanted.settings(config.checks)) is not None:
             _require(wanted, settings, config.name)
+
+
+def _require_verdicts(config: Config) -> None:
+    """Where a model's check may reject, what it decides must have its place."""
+    asked = [c.settings(config.checks) for c in CHECKS if not c.exact]
+    if config.checks.verdicts and any(s is not None and s.reject for s in asked):
+        verdicts.require(config.checks.verdicts)
 
 
 def _require(wanted: Check, settings: Any, name: str) -> None:

@@ -30,7 +30,7 @@ def prepare(config: Config, limit: int | None, runner: str = "local") -> Fingerp
     With the Ray runner an engine of its own speaks in actors, which are checked where they are.
     """
     check.require(config)
-    acoustics.require(config.acoustics)
+    acoustics.require(config.acoustics, config.speech.sample_rate_hz)
     elsewhere = runner == "ray" and is_hosted(config.speech)
     services = open_services(
         config, pool=HostedBackend(config.speech, False) if elsewhere else None

@@ -226,7 +226,7 @@ def test_validate_finds_stems_that_are_not_listens(tmp_path: Path) -> None:
 
 def test_a_missing_library_refuses_the_run(clean: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("generators.acoustics.find_spec", lambda name: None)
-    effects_of.require(with_acoustics(clean, PLAIN).acoustics)
+    effects_of.require(with_acoustics(clean, PLAIN).acoustics, 16000)
     with pytest.raises(StrettoError, match=r"acoustics.reverb: pyroomacoustics is not installed"):
         prepare(with_acoustics(clean, {"reverb": {}}), None)
 
@@ -244,6 +244,23 @@ def test_noise_files_are_checked_first_and_pinned(clean: Config, tmp_path: Path)
     assert "input acoustics.noise: b.wav another content" in differences(before, after)
     (tmp_path / "b.wav").write_text("no sound")
     with pytest.raises(StrettoError, match="b.wav: cannot read this noise file"):
+        prepare(config, None)
+
+
+@pytest.mark.parametrize(
+    ("sound", "said"),
+    [
+        (np.zeros(9000), "is silent"),
+        (np.full(9000, np.nan), "not finite"),
+        (np.zeros(0), "is empty"),
+    ],
+)
+def test_noise_that_cannot_be_used_refuses_the_run(
+    clean: Config, tmp_path: Path, sound: Any, said: str
+) -> None:
+    soundfile.write(tmp_path / "a.wav", sound, 48000, subtype="FLOAT")
+    config = with_acoustics(clean, {"noise": {"files": str(tmp_path / "*.wav")}})
+    with pytest.raises(StrettoError, match=f"a.wav: the noise file .*{said}"):
         prepare(config, None)
 
 

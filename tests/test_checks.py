@@ -74,6 +74,35 @@ def test_clipping_that_was_asked_for_is_no_fault() -> None:
     assert found("clipping", replace(asked, stems={"user": loud.listen})).verdict == "fail"
 
 
+def heard_by(factor: float, *effects: Effect, voice: float = 1) -> Sample:
+    """The user's voice times `voice` in the clean stem, and that times `factor` in `listen`."""
+    stem = louder(voice)(clean().listen)
+    made = clean().timeline.provenance.model_copy(update={"acoustics": effects})
+    timeline = clean().timeline.model_copy(update={"provenance": made})
+    return replace(clean(), timeline=timeline, listen=louder(factor)(stem), stems={"user": stem})
+
+
+@pytest.mark.parametrize("name", ["clipping", "level"])
+def test_the_acoustics_are_named_where_they_did_it(name: str) -> None:
+    noise = Effect(name="noise", source="noise", settings={"kind": "white"})
+    gain = Effect(name="gain", source="listen", settings={"db": 30.0})
+    finding = found(name, heard_by(60, noise, gain))
+    assert finding.verdict == "fail"
+    for reason in finding.reasons:
+        assert ": by acoustics.noise, acoustics.gain, not the voice" in reason.what
+        assert reason.fix is not None and "acoustics.gain in the config" in reason.fix
+    both_loud = found(name, heard_by(30, noise, gain, voice=60))
+    assert both_loud.verdict == "fail"
+    assert all("acoustics" not in r.what and r.fix is None for r in both_loud.reasons)
+
+
+def test_a_gain_that_makes_it_too_quiet_is_named() -> None:
+    gain = Effect(name="gain", source="listen", settings={"db": -40.0})
+    echo = Effect(name="echo", source="speak", settings={"gain_db": -14.0})
+    (reason,) = found("level", heard_by(0.01, echo, gain)).reasons
+    assert reason.what.endswith("below -50: by acoustics.gain, not the voice")
+
+
 def test_the_level_is_that_of_the_speech() -> None:
     usual = found("level", clean())
     half = found("level", both(clean(), louder(0.5)))

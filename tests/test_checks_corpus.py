@@ -17,7 +17,7 @@ from generators.sources import read_source
 from jobs import stats, validate
 from jobs.config_file import load_config
 from pipeline import check, check_report
-from pipeline.checks import CHECKS, Check, Finding, Reason
+from pipeline.checks import CHECKS, Check, Finding, Reason, verdicts
 from pipeline.checks.stage import drawn, run_checks
 from pipeline.checks.verdicts import kept
 from pipeline.finish import finish
@@ -249,15 +249,42 @@ def test_a_model_rejects_by_a_kept_verdict(tmp_path: Path) -> None:
     assert again["records"]["quarantined"] == 0
 
 
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_verdicts_that_cannot_be_kept_refuse_the_run(tmp_path: Path, place: str) -> None:
+    pytest.importorskip("silero_vad")
+    (tmp_path / "file").write_text("")
+    kept_in = {"vad": True, "speech": {"reject": True}, "verdicts": str(tmp_path / place)}
+    with pytest.raises(
+        StrettoError, match=f"{place}: no verdict can be kept there: not a d"
+    ) as error:
+        check.require(config_of(tmp_path, 1, **kept_in))
+    assert "\n" not in str(error.value)
+    # and while it runs, should the folder become a file: what is wrong, not what cleaning up met
+    with pytest.raises(StrettoError, match="a verdict can't be kept: not a directory"):
+        settings = ChecksConfig().speech
+        kept(counting([], Finding({})), [clean()], settings, None, tmp_path / "file")
+
+
+def test_trying_the_verdicts_folder_leaves_nothing_in_it(tmp_path: Path) -> None:
+    """Nor the folder: a dry run writes nothing."""
+    verdicts.require(str(tmp_path / "new" / "folder"))
+    verdicts.require(str(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
 # ---- refusals ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("checks", "said"),
     [
-        ({"asr": {"model": "/nowhere/whisper"}}, "checks.asr: /nowhere/whisper can't be opened"),
+        (
+            {"asr": {"model": "/nowhere/whisper"}},
+            "checks.asr: there is no such folder: /nowhere/whisper",
+        ),
         ({"level": {"dbfs": [0, -10]}}, "the low bound 0 is not below"),
         ({"speech": {"reject": True}}, "needs checks.verdicts"),
+        ({"verdicts": "s3://bucket/verdicts"}, "a folder, not s3://"),
     ],
 )
 def test_what_cannot_run_refuses_the_run(tmp_path: Path, checks: Any, said: str) -> None:
@@ -273,18 +300,40 @@ def test_what_cannot_run_refuses_the_run(tmp_path: Path, checks: Any, said: str)
 @pytest.mark.parametrize(
     ("section", "settings"),
     [
-        ("asr", {"model": "/nowhere/w", "backend": "transformers"}),
-        ("speaker", {"model": "/nowhere/w"}),
+        ("asr", {"backend": "transformers"}),
+        ("asr", {}),
+        ("speaker", {}),
     ],
 )
+@pytest.mark.parametrize("model", ["/nowhere/w", "~/nowhere/w", "./w", "here/is/none"])
 def test_a_missing_model_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: str, settings: Any
+    tmp_path: Path, section: str, settings: Any, model: str
 ) -> None:
     pytest.importorskip("transformers")
     pytest.importorskip("jiwer")
-    with pytest.raises(StrettoError, match=f"small: checks.{section}: /nowhere/w") as error:
+    pytest.importorskip("faster_whisper")
+    said, settings = f"there is no such folder: {model}", settings | {"model": model}
+    with pytest.raises(StrettoError, match=f"small: checks.{section}: {said}") as error:
         check.require(config_of(tmp_path, 1, **{section: settings}))
-    assert "\n" not in str(error.value) and "can't be opened" in str(error.value)
+    assert "\n" not in str(error.value) and "HFValid" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("section", "settings"), [("asr", {"backend": "transformers"}), ("speaker", {})]
+)
+def test_a_hub_that_cannot_be_reached_is_asked_once(
+    tmp_path: Path, section: str, settings: Any
+) -> None:
+    """In a process of its own: the hub's address is read when its library is first imported."""
+    pytest.importorskip("transformers")
+    pytest.importorskip("jiwer")
+    checks = {"vad": False, section: settings | {"model": "nobody/nothing"}}
+    config = write_corpus(tmp_path, [dialogue(0)], checks=checks)
+    nobody = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}
+    done = generate(config, tmp_path / "out", env=nobody)
+    assert done.returncode == 2 and "Retrying" not in done.stderr
+    [line] = done.stderr.splitlines()
+    assert f"checks.{section}: nobody/nothing can't be had from the hub: " in line
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,20 @@ def cut(tmp_path: Path, **fields: Any) -> dict[str, Any]:
     return made | {"recording": recording, "supervisions": supervisions} | fields
 
 
+@pytest.mark.parametrize("token", ["...", "\u2014", "\ud800"])
+def test_a_channel_that_says_nothing_speakable_is_one_without_words(
+    tmp_path: Path, token: str
+) -> None:
+    """Else its sound would lie in `speak`, where nothing is said."""
+    write_audio(tmp_path / "a.wav", channels=2)
+    words = [["Hello", [0.2, 0.8], "U"], [token, [1, 1.2], "SPEAKER_MAIN"]]
+    (tmp_path / "a.json").write_text(json.dumps({"alignments": words}))
+    manifest = write_json(tmp_path / "data.jsonl", {"path": "a.wav", "duration": 2.0})
+    record = only(read(manifest, "moshi"))
+    assert record.assistant is None and not open_recording(record, RATE_HZ).assistant.any()
+    assert "no words of the assistant: its channel is not used" in record.notes
+
+
 def test_a_lhotse_cut_of_a_telephone_call(tmp_path: Path) -> None:
     path = write_json(tmp_path / "cuts.jsonl", cut(tmp_path))
     record = only(read(path, "lhotse"))

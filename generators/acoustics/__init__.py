@@ -17,7 +17,7 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.acoustics.noise_files import noise_files, require_sound
+from generators.acoustics.noise_files import noise_files, require_noise
 from schemas.config import AcousticsConfig, Config
 from schemas.errors import StrettoError
 from schemas.timeline import Effect, Timeline
@@ -71,7 +71,7 @@ def redraw(timeline: Timeline, stems: Stems, speak: NDArray[np.int16], config: C
     return apply(stems, speak, rate_hz, none, config.seed, key)
 
 
-def require(config: AcousticsConfig) -> None:
+def require(config: AcousticsConfig, rate_hz: int) -> None:
     """Refuse the run before it starts where an effect can't be had: a library, a noise file."""
     if config.reverb is not None and find_spec("pyroomacoustics") is None:
         raise StrettoError(
@@ -80,7 +80,7 @@ def require(config: AcousticsConfig) -> None:
             "pip install 'stretto[acoustics]', or take `reverb` out",
         )
     for _, path in input_files(config):
-        require_sound(path)
+        require_noise(path, rate_hz)
 
 
 def lookahead_s(effects: Sequence[Effect], rate_hz: int) -> float:

@@ -1,6 +1,7 @@
 """Recorded noise: the files of a glob, and one of them as a loop of unit power.
 
-`noise_files(pattern)` lists them by name; `loop(pattern, name, rate_hz)` reads one. Files are named
+`noise_files(pattern)` lists them by name; `loop(pattern, name, rate_hz)` reads one, and
+`require_noise(path, rate_hz)` refuses one that can't be used before work begins. Files are named
 by their path below the folder that the glob starts in, so a corpus does not depend on where it lies.
 """
 
@@ -32,16 +33,9 @@ def noise_files(pattern: str) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((Path(os.path.relpath(p, base)).as_posix(), p) for p in paths))
 
 
-def require_sound(path: str) -> None:
-    """StrettoError for a file that is no sound or holds none, by its head alone."""
-    import soundfile
-
-    try:
-        frames = soundfile.info(path).frames
-    except (soundfile.SoundFileError, OSError) as error:
-        raise _unreadable(error, path) from None
-    if not frames:
-        raise StrettoError("the noise file is empty", path, "take it out")
+def require_noise(path: str, rate_hz: int) -> None:
+    """StrettoError for a file that `loop` could not use. Decodes what it would: only that tells."""
+    _unit_power(path, rate_hz)
 
 
 @lru_cache(maxsize=4)
@@ -54,6 +48,10 @@ def loop(pattern: str | None, name: str, rate_hz: int) -> NDArray[np.float64]:
     path = dict(noise_files(pattern)).get(name) if pattern else None
     if path is None:
         raise StrettoError(f"no noise file {name!r}", str(pattern), "put it back")
+    return _unit_power(path, rate_hz)
+
+
+def _unit_power(path: str, rate_hz: int) -> NDArray[np.float64]:
     sound = _read(path, rate_hz)
     # integers: their sum of squares is the same on every processor
     whole = np.rint(sound * SCALE).astype(np.int64)
@@ -74,6 +72,8 @@ def _read(path: str, rate_hz: int) -> NDArray[np.float64]:
             from_hz = file.samplerate
     except (soundfile.SoundFileError, OSError) as error:
         raise _unreadable(error, path) from None
+    if not len(sound):
+        raise StrettoError("the noise file is empty", path, "take it out")
     if not np.isfinite(sound).all():
         raise StrettoError("the noise file holds numbers that are not finite", path, "take it out")
     return sound if from_hz == rate_hz else soxr.resample(sound, from_hz, rate_hz, quality="HQ")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from generators.sources.recording_audio import Header, Places, probe
 from generators.sources.recording_raw import RawFile, RawRecording
 from generators.sources.recording_roles import Channels, Side, channels_of, sides_of
-from generators.sources.recording_segments import DURATION_SLACK_S, segments_of
+from generators.sources.recording_segments import DURATION_SLACK_S, sayable, segments_of
 from generators.sources.refusal import Refused
 from schemas import ChannelRange, Segment
 from schemas.config import RecordingSource
@@ -37,7 +37,9 @@ def build(raw: RawRecording, source: RecordingSource, places: Places) -> Built:
     duration_s = user.frame_count / user.sample_rate_hz
     notes: list[str] = []
     assistant = None
-    if "assistant" in sides:
+    own = [s for s, side in zip(raw.segments, sides, strict=True) if side == "assistant"]
+    # with no channel of its own it is refused, whatever it says: nothing separates their sound
+    if own and (channels.assistant is None or any(sayable(s) for s in own)):
         assistant = _assistant(raw, files, channels, sides, places)
         other_s = assistant.frame_count / assistant.sample_rate_hz
         if abs(other_s - duration_s) > DURATION_SLACK_S:

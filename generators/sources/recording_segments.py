@@ -65,6 +65,12 @@ def segments_of(
     return tuple(sorted((*user, *assistant), key=lambda s: (s.start_s, s.speaker)))
 
 
+def sayable(item: RawSegment) -> bool:
+    """Whether anything in it can be said: "...", a dash or a lone surrogate can't."""
+    texts = [item.text or "", *(w.text for w in item.words or ())]
+    return any(c.isalnum() for text in texts for c in _line(text))
+
+
 def _items(raw: RawRecording, sides: list[Side | None]) -> list[tuple[RawSegment, Side | None]]:
     """The segments with their sides; loose ones of one side as one, their words by time."""
     if not raw.loose:

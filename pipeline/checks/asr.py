@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from pipeline.checks.hub import model_place, require_model
 from pipeline.checks.snippets import Snippet
 from schemas.config.checks import AsrCheck
 from schemas.errors import StrettoError
@@ -44,11 +45,14 @@ def require(settings: AsrCheck) -> None:
             "checks.asr",
             "pip install 'stretto[asr]', or leave `checks.asr` out",
         )
+    if settings.backend == "transformers":  # the other has names of its own (`tiny`), and is brief
+        require_model(settings.model, "checks.asr")
     open_asr(settings)  # that a model opens is only known once it has
 
 
 def open_asr(settings: AsrCheck) -> Asr:
     """The configured model. StrettoError in one line when it can't be opened."""
+    settings = settings.model_copy(update={"model": model_place(settings.model, "checks.asr")})
     try:
         if settings.backend == "transformers":
             return TransformersAsr(settings)

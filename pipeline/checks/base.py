@@ -21,12 +21,13 @@ SHOWN_REASONS = 8  # a wholly broken sample has hundreds
 
 
 class Reason(Record):
-    """Why a check fails, and where: the event and the seconds."""
+    """Why a check fails, and where: the event and the seconds. `fix` where it is not the check's."""
 
     what: str
     event: str | None = None
     start_s: float | None = None
     end_s: float | None = None
+    fix: str | None = None
 
     def line(self) -> str:
         """`u003 at 4.20-6.10 s: what`."""

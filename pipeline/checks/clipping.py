@@ -3,6 +3,7 @@
 Speech that was recorded too loud, or amplified beyond 16 bits, sits at the ends of the range for
 many samples in a row. Single peaks there are no fault. Where the config clips `listen` on purpose
 (`acoustics`), the user is measured in the clean stem where that was kept, and not at all otherwise.
+Where only other effects made the user too loud, the reasons name them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.checks.base import Check, Finding, Models, Reason
+from pipeline.checks.blame import explained
 from pipeline.checks.voices import Voice, voices
 from schemas.config.checks import ClippingCheck
 from schemas.sample import Sample
@@ -32,21 +34,36 @@ def _finding(sample: Sample, bounds: ClippingCheck) -> Finding:
     for heard in voices(sample):
         if (voice := _unclipped(heard, sample)) is None:
             continue
-        share, (start, end) = _measured(voice)
-        run_s = voice.seconds(end - start)
-        figures |= {f"{voice.who}_share": share, f"{voice.who}_run_s": run_s}
-        where: dict[str, Any] = {
-            "event": voice.event_at(start),
-            "start_s": voice.seconds(start),
-            "end_s": voice.seconds(end),
-        }
-        if share > bounds.max_share:
-            text = f"{share:.1%} of the {voice.who}'s speech is at full scale"
-            reasons.append(Reason(what=f"{text}, more than {bounds.max_share:.1%}", **where))
-        if run_s > bounds.max_run_s:
-            text = f"{run_s:g} s at full scale without a break"
-            reasons.append(Reason(what=f"{text}, more than {bounds.max_run_s:g} s", **where))
+        own, found = _judged(voice, bounds)
+        figures |= own
+        reasons += explained(
+            found,
+            voice,
+            sample,
+            lambda clean: _judged(clean, bounds)[1],
+            raised=True,
+            widen="raise `checks.clipping`",
+        )
     return Finding(figures, tuple(reasons))
+
+
+def _judged(voice: Voice, bounds: ClippingCheck) -> tuple[dict[str, float], list[Reason]]:
+    """The figures of one speaker, and what is wrong with them."""
+    share, (start, end) = _measured(voice)
+    run_s = voice.seconds(end - start)
+    where: dict[str, Any] = {
+        "event": voice.event_at(start),
+        "start_s": voice.seconds(start),
+        "end_s": voice.seconds(end),
+    }
+    reasons = []
+    if share > bounds.max_share:
+        text = f"{share:.1%} of the {voice.who}'s speech is at full scale"
+        reasons.append(Reason(what=f"{text}, more than {bounds.max_share:.1%}", **where))
+    if run_s > bounds.max_run_s:
+        text = f"{run_s:g} s at full scale without a break"
+        reasons.append(Reason(what=f"{text}, more than {bounds.max_run_s:g} s", **where))
+    return {f"{voice.who}_share": share, f"{voice.who}_run_s": run_s}, reasons
 
 
 def _unclipped(voice: Voice, sample: Sample) -> Voice | None:

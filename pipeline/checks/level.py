@@ -1,5 +1,6 @@
 """How loud is each speaker? The RMS level of the words, in dBFS, inside bounds.
 
+Where `acoustics` moved the user's level out of bounds, the reason names the effects.
 Integer arithmetic: the sum of squares is the same in any order, on any processor.
 """
 
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.checks.base import Check, Finding, Models, Reason
+from pipeline.checks.blame import explained
 from pipeline.checks.voices import Voice, decibels, voices
 from schemas.config.checks import LevelCheck
 from schemas.sample import Sample
@@ -28,11 +30,23 @@ def _finding(sample: Sample, bounds: LevelCheck) -> Finding:
             continue
         level = level_dbfs(voice, spans)
         figures[f"{voice.who}_dbfs"] = -96.0 if level is None else level  # silence: below all
-        if fault := _fault(level, bounds):
-            start_s, end_s = voice.seconds(spans[0][0]), voice.seconds(spans[-1][1])
-            what = f"the {voice.who} {fault}"
-            reasons.append(Reason(what=what, start_s=start_s, end_s=end_s))
+        reasons += explained(
+            _reasons(level, voice, bounds),
+            voice,
+            sample,
+            lambda clean: _reasons(level_dbfs(clean, clean.speech()), clean, bounds),
+            raised=level is not None and level > bounds.dbfs[1],
+            widen="widen `checks.level.dbfs`",
+        )
     return Finding(figures, tuple(reasons))
+
+
+def _reasons(level: float | None, voice: Voice, bounds: LevelCheck) -> list[Reason]:
+    if not (fault := _fault(level, bounds)):
+        return []
+    spans = voice.speech()
+    start_s, end_s = voice.seconds(spans[0][0]), voice.seconds(spans[-1][1])
+    return [Reason(what=f"the {voice.who} {fault}", start_s=start_s, end_s=end_s)]
 
 
 def level_dbfs(voice: Voice, spans: Sequence[tuple[int, int]]) -> float | None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.checks.asr import torch_device
 from pipeline.checks.base import Check, Figure, Finding, Models, Reason
+from pipeline.checks.hub import model_place, require_model
 from pipeline.checks.snippets import Snippet, snippets
 from schemas.config.checks import SpeakerCheck
 from schemas.errors import StrettoError
@@ -57,6 +58,7 @@ class SpeakerModel:
 
 def open_model(settings: SpeakerCheck) -> SpeakerModel:
     """The configured model. StrettoError in one line when it can't be opened."""
+    settings = settings.model_copy(update={"model": model_place(settings.model, "checks.speaker")})
     try:
         return SpeakerModel(settings)
     except Exception as error:
@@ -75,6 +77,7 @@ def _require(settings: SpeakerCheck) -> None:
                 "checks.speaker",
                 "pip install 'stretto[codecs]', or leave `checks.speaker` out",
             )
+    require_model(settings.model, "checks.speaker")
     open_model(settings)
 
 

@@ -98,4 +98,5 @@ def _error(refusing: Sequence[Found]) -> StrettoError:
     more = [f"{len(finding.reasons) - 1} more such"] if len(finding.reasons) > 1 else []
     more += [f"also {', '.join(also)}"] if also else []
     rest = f" ({'; '.join(more)})" if more else ""
-    return StrettoError(f"check {check.name}: {finding.reasons[0].line()}{rest}", fix=check.fix)
+    first = finding.reasons[0]
+    return StrettoError(f"check {check.name}: {first.line()}{rest}", fix=first.fix or check.fix)

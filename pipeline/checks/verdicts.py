@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,29 @@ from uuid import uuid4
 
 from pipeline.checks.base import Check, Finding, Models, Reason
 from schemas.draws import digest
-from schemas.errors import MachineError
+from schemas.errors import MachineError, StrettoError
 from schemas.sample import Sample
 
 # where and how much at a time a model runs is no part of what it was asked
 NOT_ASKED = {"device", "batch", "share", "reject"}
+FIX = "make checks.verdicts a folder that can be written and that knows hard links"
+
+
+def require(place: str) -> None:
+    """StrettoError where verdicts can't be kept there. Leaves nothing behind, not even the folder:
+    what is tried is it or the nearest of its parents that is there."""
+    wanted = Path(place).expanduser().absolute()
+    folder = next(p for p in (wanted, *wanted.parents) if os.path.lexists(p))
+    probe = folder / f".{os.getpid()}.{uuid4().hex}"
+    linked = probe.with_name(f"{probe.name}.link")
+    try:
+        probe.write_bytes(b"")
+        os.link(probe, linked)
+    except OSError as error:
+        text = (error.strerror or str(error)).lower()
+        raise StrettoError(f"no verdict can be kept there: {text}", str(wanted), FIX) from None
+    finally:
+        _remove(linked, probe)
 
 
 def kept(
@@ -30,7 +49,7 @@ def kept(
 ) -> list[Finding]:
     """A Finding for each sample, from the folder; the missing ones are found and put there."""
     paths = [_path(folder, check, settings, sample) for sample in samples]
-    missing = [n for n, path in enumerate(paths) if not path.exists()]
+    missing = [n for n, path in enumerate(paths) if not os.path.exists(path)]
     if missing:
         found = check.run([samples[n] for n in missing], settings, models)
         for n, finding in zip(missing, found, strict=True):
@@ -64,10 +83,16 @@ def _put(path: Path, finding: Finding) -> None:
             pass  # another worker was first: its verdict holds
     except OSError as error:
         text = (error.strerror or str(error)).lower()
-        fix = "make checks.verdicts a folder that can be written and that knows hard links"
-        raise MachineError(f"a verdict can't be kept: {text}", str(path), fix) from error
+        raise MachineError(f"a verdict can't be kept: {text}", str(path), FIX) from error
     finally:
-        beside.unlink(missing_ok=True)
+        _remove(beside)
+
+
+def _remove(*paths: Path) -> None:
+    """What can't be removed was not made, and must not hide why."""
+    for path in paths:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _read(path: Path) -> Finding:

@@ -28,6 +28,14 @@ def _switched(value: Any) -> Any:
     return value
 
 
+def _folder(place: str) -> str:
+    """Verdicts are published by hard links, which no bucket has."""
+    if "://" in place:
+        scheme = place.split("://", 1)[0]
+        raise ValueError(f"a folder, not {scheme}://: verdicts are kept in a folder by its path")
+    return place
+
+
 Positive = Annotated[float, Field(gt=0)]
 Level = Annotated[float, Field(ge=-96, le=0)]
 Levels = Annotated[tuple[Level, Level], AfterValidator(_between)]
@@ -139,7 +147,7 @@ class ChecksConfig(Record):
     rate: Annotated[RateCheck | None, Switch] = RateCheck()
     asr: AsrCheck | None = None
     speaker: SpeakerCheck | None = None
-    verdicts: str | None = None
+    verdicts: Annotated[str, Field(min_length=1), AfterValidator(_folder)] | None = None
 
     @model_validator(mode="after")
     def keeps_what_a_model_decides(self) -> ChecksConfig:
