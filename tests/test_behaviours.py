@@ -289,3 +289,11 @@ def test_every_behaviour_stands_in_the_docs_as_it_is(repo: Path) -> None:
         defaults = yaml.safe_dump(kind().model_dump(mode="json"), default_flow_style=True)
         assert told in page and f"`{name}: {defaults.strip()}`" in page
         assert (repo / f"docs/behaviours/{name}.png").is_file()
+
+
+def test_false_switches_a_behaviour_off() -> None:
+    scene = SceneConfig.model_validate({"cough": False, "backchannel": False, "pairs": 0.5})
+    assert scene.cough.rate == 0 and scene.backchannel.per_min == 0
+    assert scene == SceneConfig.model_validate(
+        {"cough": {"rate": 0}, "backchannel": {"per_min": 0}, "pairs": 0.5}
+    )
