@@ -128,9 +128,10 @@ def main() -> None:
 HEAD = """# Behaviours
 
 Each is a small record in `scene:` of a config: its name is its tag in `index.parquet` (column
-`behaviours`), its fields are its parameters, `rate: 0` switches it off. [scenes.md](scenes.md) says
-how they keep causality and a human timing. Made by `python examples/behaviours.py`: one dialogue, each
-time with one behaviour at its most.
+`behaviours`), its fields are its parameters, `rate: 0` (`per_min: 0`), or `false` in its place
+(`--set scene.cough=false`), switches it off. [scenes.md](scenes.md) says how they keep causality and a
+human timing. Made by `python examples/behaviours.py`: one dialogue, each time with one behaviour at its
+most.
 
 Tags without a setting of their own: `yield` (the assistant broke off because the user spoke),
 `late_overlap` (it was cut in its last words by a user who came in early), `opener` (an opener before

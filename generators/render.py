@@ -90,8 +90,8 @@ def _sample(plan: Placement, record: InputRecord, scene: Scene, config: Config) 
     """The audio and the events that dialogues and robot episodes share."""
     if plan.sample_count > plan.samples(config.scene.max_duration_s):
         raise StrettoError(
-            f"the sample would last {plan.sample_count / plan.rate:.0f} s, more than "
-            f"{config.scene.max_duration_s:.0f} s",
+            f"the sample would last {plan.sample_count / plan.rate:.6g} s, more than "
+            f"{config.scene.max_duration_s:g} s",
             fix="split the record or raise `scene.max_duration_s`",
         )
     track = AudioTrack(sample_rate_hz=plan.rate, sample_count=plan.sample_count)

@@ -21,6 +21,7 @@ from schemas.timeline import Say, Timeline
 from token_schema.codec_set import action_name, codec_of, kinds
 from token_schema.codecs import fit as fits
 from token_schema.codecs.base import REAL_TYPES
+from token_schema.codecs.fast import letters_of
 from token_schema.codecs.fit import EMBEDDED, with_options
 from token_schema.layouts.lanes import steps_per_block
 from token_schema.models import AudioLane
@@ -224,7 +225,21 @@ def _action(train: Train, config: Config, name: str, spec: CodecSpec, subset: st
         seed=config.seed,
     )
     fast = _settings(train.schema, name, spec, fast)
+    options = f"{train.schema.name}: codecs.{name}.options" if spec.options else ""
+    _check_fast(fast, config, options)
     return _fitted(name, spec, fast, fits.fit_action, rows, f", {horizon} steps a chunk")
+
+
+def _check_fast(settings: Any, config: Config, options: str) -> None:
+    """Refuse sizes that fit no corpus, by the keys that set them: the config's, or `options`."""
+    try:
+        letters_of(settings)
+    except StrettoError as error:
+        if options:
+            raise StrettoError(error.what, options, error.fix) from None
+        where = f"{config.name}: codecs.action_vocab, codecs.action_scale"
+        fix = "raise `codecs.action_vocab` or lower `codecs.action_scale`"
+        raise StrettoError(error.what, where, fix) from None
 
 
 def _fitted(

@@ -26,24 +26,38 @@ FOLDER, ALIGNED, TEXT_FOLDER = "artefacts/speech", "artefacts/align", "artefacts
 
 def artefacts(config: Config, store: Store | None) -> Artefacts | None:
     """Where utterances are kept. StrettoError when it can't be had."""
-    return _artefacts(config.speech.cache, store, FOLDER, engine(config.speech.backend).pure)
+    pure = engine(config.speech.backend).pure
+    return _artefacts("speech.cache", config.speech.cache, store, FOLDER, pure)
 
 
 def alignments(config: Config, store: Store | None) -> Artefacts | None:
     """Where a model's word times are kept: beside the utterances, by the same rules."""
-    return _artefacts(config.speech.cache, store, ALIGNED, config.align.resolved == "duration")
+    place = config.speech.cache
+    return _artefacts("speech.cache", place, store, ALIGNED, config.align.resolved == "duration")
 
 
 def text_artefacts(config: Config, store: Store | None) -> Artefacts | None:
     """Where the spoken forms of a model that rewrites are kept."""
-    return _artefacts(config.text.cache, store, TEXT_FOLDER, config.text.rewriter == "rules")
+    pure = config.text.rewriter == "rules"
+    return _artefacts("text.cache", config.text.cache, store, TEXT_FOLDER, pure)
 
 
-def _artefacts(place: str | None, store: Store | None, folder: str, pure: bool) -> Artefacts | None:
+def _artefacts(
+    key: str, place: str | None, store: Store | None, folder: str, pure: bool
+) -> Artefacts | None:
     """The place that the config names, else `folder` of the corpus's own store; none for the pure."""
     if place:
-        return _kept(open_store(place))
+        return _named(key, place)
     return None if store is None or pure else _kept(store, folder)
+
+
+def _named(key: str, place: str) -> Artefacts:
+    """The place of a config's key, which its errors name."""
+    try:
+        return _kept(open_store(place))
+    except StrettoError as error:
+        fix = f"give `{key}` a folder" if "--out" in (error.fix or "") else error.fix
+        raise type(error)(error.what, f"{key}: {error.where}", fix) from None
 
 
 def _kept(store: Store, folder: str = "") -> Artefacts:

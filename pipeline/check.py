@@ -7,14 +7,16 @@ quality; `pipeline.checks` does that. `require` refuses a run that can't check w
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from generators.rewrite import check as check_rewriter
+from generators.speech.engines import engine
 from pipeline import vad
 from pipeline.checks import CHECKS, Check, verdicts
 from schemas.config import Config
+from schemas.config.speech import SpeechConfig
 from schemas.errors import StrettoError
 from schemas.sample import Sample
 from schemas.timeline import AgentEvent
@@ -27,12 +29,13 @@ TOLERANCE_S = 1e-6  # times are rounded to the microsecond
 
 def require(config: Config) -> None:
     """Refuse the run before it starts when the schema or a configured check can't be had here."""
-    schema = load_schema(config.schema_name)
-    for lane in schema.lanes:
-        if isinstance(
-            lane, AudioLane
-        ):  # refused here, not by `stretto fit` after the corpus is made
-            AudioSettings(config.speech.sample_rate_hz, lane.rate_hz).mel  # noqa: B018
+    _require_rates(config)
+    if config.speech.gpus and not engine(config.speech.backend).gpu:
+        raise StrettoError(
+            f"{config.speech.backend} can't use a GPU",
+            f"{config.name}: speech.gpus",
+            "leave it out",
+        )
     check_rewriter(config.text)
     _require_verdicts(config)
     for wanted in CHECKS:
@@ -45,6 +48,29 @@ def _require_verdicts(config: Config) -> None:
     asked = [c.settings(config.checks) for c in CHECKS if not c.exact]
     if config.checks.verdicts and any(s is not None and s.reject for s in asked):
         verdicts.require(config.checks.verdicts)
+
+
+def _require_rates(config: Config) -> None:
+    """Refused here, not by `stretto fit` after the corpus is made."""
+    for lane in load_schema(config.schema_name).lanes:
+        if isinstance(lane, AudioLane) and not _fits(config.speech.sample_rate_hz, lane.rate_hz):
+            rates = get_args(SpeechConfig.model_fields["sample_rate_hz"].annotation)
+            good = ", ".join(str(rate) for rate in rates if _fits(rate, lane.rate_hz))
+            other = f"or choose another `schema` than {config.schema_name}"
+            raise StrettoError(
+                f"{config.speech.sample_rate_hz} Hz does not divide into the {lane.rate_hz:g} code"
+                f" frames a second of lane {lane.name!r}",
+                f"{config.name}: speech.sample_rate_hz",
+                f"use one of {good} Hz, {other}" if good else other.removeprefix("or "),
+            )
+
+
+def _fits(sample_rate_hz: int, rate_hz: float) -> bool:
+    try:
+        AudioSettings(sample_rate_hz, rate_hz).mel  # noqa: B018
+    except StrettoError:
+        return False
+    return True
 
 
 def _require(wanted: Check, settings: Any, name: str) -> None:

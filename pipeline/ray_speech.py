@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -190,23 +191,19 @@ def _preflight(ray: Any, speech: SpeechConfig) -> None:
     where = f"speech.python {python}"
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     try:
-        done = subprocess.run(
-            [python, "-c", PROBE],
-            capture_output=True,
-            text=True,
-            timeout=PREFLIGHT_S,
-            env=env | speech.env,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
+        code, said, told = _probed(python, env | speech.env)
+    except OSError as error:
         raise StrettoError(f"that interpreter can't be run: {error}", where) from None
-    if done.returncode:
-        told = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+    except subprocess.TimeoutExpired:
+        raise StrettoError(f"it does not answer within {PREFLIGHT_S:g} s", where) from None
+    if code:
+        told = (told.strip().splitlines() or ["no reason given"])[-1]
         raise StrettoError(
             f"it can't host a Ray actor: {told}",
             where,
             f"install ray=={ray.__version__} and numpy>=2 there",
         )
-    theirs, version, their_numpy = json.loads(done.stdout.strip().splitlines()[-1])
+    theirs, version, their_numpy = json.loads(said.strip().splitlines()[-1])
     pairs = [
         ("ray", theirs, ray.__version__),
         ("Python", tuple(version), tuple(sys.version_info[:2])),
@@ -219,6 +216,21 @@ def _preflight(ray: Any, speech: SpeechConfig) -> None:
                 where,
                 "make that environment with the same ray, Python and numpy major version",
             )
+
+
+def _probed(python: str, env: dict[str, str]) -> tuple[int, str, str]:
+    """Exit code, output and errors of the probe; nothing that it started is left."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        [python, "-c", PROBE], stdout=pipe, stderr=pipe, text=True, env=env, start_new_session=True
+    )
+    try:
+        said, told = process.communicate(timeout=PREFLIGHT_S)
+        return process.returncode, said, told
+    finally:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _dots(version: Any) -> str:

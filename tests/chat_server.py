@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 
 Answer = Callable[[int, dict[str, Any]], str | tuple[int, bytes]]
@@ -104,6 +105,38 @@ def chat_server(answer: Answer) -> Iterator[ChatServer]:
     thread.start()
     try:
         yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class RawServer(ThreadingTCPServer):
+    """Answers each request with the bytes of `reply` and hangs up."""
+
+    daemon_threads = True
+    reply = b""
+
+
+class _RawHandler(StreamRequestHandler):
+    server: RawServer
+
+    def handle(self) -> None:
+        lines = iter(lambda: self.rfile.readline().strip().lower(), b"")
+        heads = dict(line.partition(b":")[::2] for line in lines)
+        self.rfile.read(int(heads[b"content-length"]))
+        self.wfile.write(self.server.reply)
+
+
+@contextmanager
+def raw_server(reply: bytes) -> Iterator[str]:
+    """The URL of a server that answers each POST with these bytes, whatever they are."""
+    server = RawServer(("127.0.0.1", 0), _RawHandler)
+    server.reply = reply
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
     finally:
         server.shutdown()
         server.server_close()

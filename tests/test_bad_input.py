@@ -122,7 +122,23 @@ def test_a_dead_cluster_is_said_at_once(tmp_path: Path) -> None:
     ("setting", "says"),
     [
         ("schema=nope", "presets: bayling, ellsa"),
-        ("speech.sample_rate_hz=22050", "rates that fit"),
+        ("speech.sample_rate_hz=22050", "speech.sample_rate_hz: 22050 Hz does not divide"),
+        (
+            "speech.sample_rate_hz=22050",
+            "use one of 8000, 16000, 24000, 44100, 48000 Hz, or choose",
+        ),
+        ("speech.gpus=1", "speech.gpus: espeak can't use a GPU; leave it out"),
+        ("scene.barge_in=5", "scene.barge_in: it must be a mapping (got 5)"),
+        ("scene.reaction_s=[0.1]", "scene.reaction_s: it must have 2 items (got [0.1])"),
+        ("scene.fade_s=[0.1]", "scene.fade_s: it must be a number (got [0.1])"),
+        (
+            "speech.cache=c.yaml",
+            "speech.cache: c.yaml: this is a file, not a folder; give `speech.cache`",
+        ),
+        (
+            "speech.cache=/proc/x",
+            "speech.cache: /proc/x: a cache has a folder that can't be made: no such",
+        ),
         ("scene.patience_s=[0, 0]", "at least 0.1 s"),
         ("shards.val_share=1.0", "nothing for train"),
     ],

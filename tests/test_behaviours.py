@@ -306,3 +306,11 @@ def test_settings_that_cannot_be_are_refused(scene: dict[str, Any], said: str) -
     with pytest.raises(StrettoError) as refused:
         config(**scene)
     assert said in str(refused.value)
+
+
+def test_false_switches_a_behaviour_off() -> None:
+    scene = SceneConfig.model_validate({"cough": False, "backchannel": False, "pairs": 0.5})
+    assert scene.cough.rate == 0 and scene.backchannel.per_min == 0
+    assert scene == SceneConfig.model_validate(
+        {"cough": {"rate": 0}, "backchannel": {"per_min": 0}, "pairs": 0.5}
+    )

@@ -176,6 +176,19 @@ def test_types_and_options_come_from_the_schema(
         fit.run(config, str(corpus), str(tmp_path / "bad"), rates)
 
 
+def test_sizes_that_fit_no_actions_name_the_keys_that_set_them(
+    corpus: Path, config: Config, tmp_path: Path
+) -> None:
+    sizes = config.codecs.model_copy(update={"action_vocab": 64})
+    small = config.model_copy(update={"codecs": sizes})
+    keys = (
+        "codecs.action_vocab, codecs.action_scale: vocab_size 64 is below .*lower `codecs.action_s"
+    )
+    with pytest.raises(StrettoError, match=keys):
+        fit.run(small, str(corpus), str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()  # before any other codec is fitted
+
+
 def test_a_parallel_schema_gets_voices_and_needs_uniform_actions(
     corpus: Path, config: Config, tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ from generators.speech import Speech, SpeechRequest, Spoken, Voice, open_backend
 from generators.speech.artefacts import Artefacts, FolderArtefacts
 from generators.speech.cache import CachedBackend, unpacked
 from generators.speech.espeak import EspeakBackend
+from pipeline import ray_speech
 from pipeline.artefacts import ObjectArtefacts, artefacts
 from pipeline.plan import _clear
 from pipeline.ray_speech import actor_cpus, speech_pool
@@ -199,13 +200,21 @@ def test_on_ray_the_same_bytes_from_actors_in_another_environment(
 
 
 def test_an_environment_that_cannot_host_an_actor_is_refused_not_waited_for(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bare = venv(tmp_path / "bare", False)
+    sleepy = tmp_path / "sleepy"
+    sleepy.write_text("#!/bin/sh\nsleep 1000\n")
+    sleepy.chmod(0o755)
     with cluster(cpus=2):
         with pytest.raises(StrettoError, match="can't host a Ray actor.*No module named 'ray'"):
             with speech_pool(config(python=bare), 1.0, own=True):
                 pass
+        with monkeypatch.context() as soon:
+            soon.setattr(ray_speech, "PREFLIGHT_S", 1.0)
+            with pytest.raises(StrettoError, match="sleepy: it does not answer within 1 s"):
+                with speech_pool(config(python=str(sleepy)), 1.0, own=True):
+                    pass
         with pytest.raises(StrettoError, match="2 streams of 0.5 GPUs on 0 GPUs"):
             with speech_pool(config(gpus=0.5, streams=2), 1.0, own=True):
                 pass

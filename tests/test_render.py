@@ -153,6 +153,8 @@ def test_bad_turns_are_refused_in_one_line() -> None:
         plan_scene(dialogue("...", "🙂"), config())
     with pytest.raises(StrettoError, match="would last"):
         sample_of(dialogue(*TALK), config(max_duration_s=5))
+    with pytest.raises(StrettoError, match="more than 0.01 s"):
+        sample_of(dialogue(*TALK), config(max_duration_s=0.01))
 
 
 @pytest.mark.parametrize("at", [0.2, 0.3, 0.4, 0.5, 0.6, 0.7])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_server import MODEL, asked, chat_server, completion, hang, say
+from chat_server import MODEL, asked, chat_server, completion, hang, raw_server, say
 
 from generators.rewrite import Rewriter, check, client
 from generators.speech.artefacts import FolderArtefacts
@@ -88,6 +88,7 @@ def test_500_then_good_and_a_redirect_is_not_followed() -> None:
         ((200, b"<html>"), "no chat completion"),
         ((200, b'{"choices": []}'), "no chat completion"),
         ((200, completion(GOOD, "length")), "max_tokens"),
+        ((200, completion("A" * (8 << 20))), "over 8 MiB"),
     ],
 )
 def test_a_bad_answer_is_asked_for_again_and_then_refused(
@@ -121,6 +122,21 @@ def test_a_server_that_hangs_or_is_gone_stops_the_run() -> None:
         rewriter(server.url).say(WRITE, "en")
     with pytest.raises(StrettoError, match="can't be reached"):
         check(settings(server.url))
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 5000", "Transfer-Encoding: chunked"])
+def test_an_answer_that_breaks_off_is_the_connections_fault_and_not_kept(
+    head: str, tmp_path: Path
+) -> None:
+    """Kept, it would be the model's refusal for good."""
+    data = completion(GOOD)
+    body = data if "Length" in head else b"%x\r\n%b" % (len(data) + 900, data)
+    with raw_server(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n".encode() + body) as url:
+        with pytest.raises(MachineError, match="its answer broke off"):
+            rewriter(url, tmp_path, max_retries=1).say(WRITE, "en")
+    assert not list(tmp_path.rglob("*.json"))
+    with chat_server(lambda n, body: GOOD) as server:
+        assert rewriter(server.url, tmp_path, max_retries=1).say(WRITE, "en") == "I have two cats."
 
 
 def test_the_check_knows_models_and_keys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,7 +90,7 @@ def test_a_wrong_lane_field_is_named(field: str, value: Any, expected: str) -> N
 def test_a_missing_lane_field_and_an_unknown_channel_are_named() -> None:
     data = ellsa()
     del lane(data, "listen")["rate_hz"]
-    assert "lanes[0] listen: rate_hz: Field required" in refused(data)
+    assert "lanes[0] listen: rate_hz: it is missing" in refused(data)
     data = ellsa()
     data["lanes"][1] = {"lok": data["lanes"][1]["look"]}
     assert "lanes[1]: unknown channel `lok`; did you mean `look`?" in refused(data)

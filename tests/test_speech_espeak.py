@@ -167,7 +167,9 @@ def test_emoji_and_surrogates_keep_the_positions_of_words(backend: EspeakBackend
 def test_too_long_and_unreadable_text_is_refused_in_one_line(backend: EspeakBackend) -> None:
     long = error(backend, "word " * 20_000)
     assert "100000 characters" in long and "split the turn" in long and len(long) < 300
-    assert "can't read '日'" in error(backend, "日本", "ja")
+    kanji = error(backend, "日本", "ja")
+    assert "can't read '日' in Japanese: it reads kana only; write it in kana" in kanji
+    assert "cmn" not in kanji and "to ko" in error(backend, "한", "ja")
     assert "can't read '你'" in error(backend, "Hello 你", "en-US")
     assert "no voice file 'xx'" in error(backend, "Hello", "xx")
 

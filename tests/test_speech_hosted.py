@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from tiny_voices import save_vits
 
 from generators.speech import (
@@ -23,6 +24,7 @@ from generators.speech import (
     is_hosted,
     open_backend,
     open_speech,
+    worker_process,
 )
 from generators.speech.hosted import HostedBackend
 from schemas.config.speech import SpeechConfig
@@ -113,6 +115,37 @@ def test_a_missing_interpreter_is_one_line(tmp_path: Path) -> None:
         HostedBackend(SpeechConfig(python=str(tmp_path / "text"))).check()
 
 
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that nobody has waited for yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")")[-1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_program_that_never_answers_is_refused_soon_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_process, "START_S", 2.0)
+    (tmp_path / "sleepy").write_text(f"#!/bin/sh\nsleep 1000 &\necho $! > {tmp_path}/pid\nwait\n")
+    (tmp_path / "sleepy").chmod(0o755)
+    with pytest.raises(StrettoError, match="does not start: .* does not answer within 2 s"):
+        HostedBackend(SpeechConfig(python=str(tmp_path / "sleepy"))).check()
+    left = int((tmp_path / "pid").read_text())
+    time.sleep(0.2)  # it is init's to bury
+    assert not alive(left)
+
+
+def test_no_more_streams_than_there_is_work(python: str) -> None:
+    backend = HostedBackend(SpeechConfig(python=python, streams=64))
+    backend.check()
+    backend.say(REQUESTS[:2])
+    assert [w._process is not None for w in backend._workers] == [True, True] + [False] * 62
+    backend.close()
+    with pytest.raises(ValidationError, match="less than or equal to 64"):
+        SpeechConfig(streams=65)
+
+
 def test_a_killed_worker_is_started_again(hosted: HostedBackend) -> None:
     wanted = hosted.say(REQUESTS)
     first = pid(hosted)
@@ -140,18 +173,31 @@ def test_an_environment_that_breaks_stops_the_run_and_blames_no_text(tmp_path: P
     backend.close()
 
 
-def test_a_worker_ends_with_its_parent(python: str) -> None:
+def wrapped(python: str, folder: Path) -> str:
+    """A script that runs `python` as a child, as an environment's launcher may."""
+    # a shell gives what runs in its background no input, unless it is told
+    run = f'exec 3<&0\n{python} "$@" <&3 &\necho $! > {folder}/pid\nexec 3<&-\nwait\n'
+    (folder / "wrapper").write_text(f"#!/bin/sh\n{run}")
+    (folder / "wrapper").chmod(0o755)
+    return str(folder / "wrapper")
+
+
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), signal.SIGKILL)", "pass", "b.close()"])
+def test_a_worker_ends_with_its_parent_behind_a_wrapper_too(
+    python: str, tmp_path: Path, end: str
+) -> None:
     script = (
         "import os, signal\nfrom generators.speech.hosted import HostedBackend\n"
         "from schemas.config.speech import SpeechConfig\n"
-        f"b = HostedBackend(SpeechConfig(python={python!r}))\nb.check()\n"
-        "print(b._workers[0]._process.pid, flush=True)\nos.kill(os.getpid(), signal.SIGKILL)\n"
+        f"b = HostedBackend(SpeechConfig(python={wrapped(python, tmp_path)!r}))\nb.check()\n"
+        f"print(b._workers[0]._process.pid, flush=True)\n{end}\n"
     )
     repo = Path(__file__).resolve().parent.parent
     done = subprocess.run([sys.executable, "-c", script], cwd=repo, capture_output=True, text=True)
-    worker = int(done.stdout)
+    ours = int(done.stdout), int((tmp_path / "pid").read_text())
+    assert ours[0] != ours[1]
     for _ in range(100):
-        if not Path(f"/proc/{worker}").exists():
+        if not any(map(alive, ours)):
             return
         time.sleep(0.1)
     pytest.fail("the worker outlives its parent")

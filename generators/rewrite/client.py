@@ -6,8 +6,9 @@
 
 `ask` tries again after a fault of the connection or the server, a little later each time, and raises
 MachineError when that does not help: the run stops and can be resumed. What the server refuses for
-the content's sake (HTTP 400, 413, 422) or answers out of form is a BadAnswer. No redirect is
-followed, so the key goes to no other host, and no error holds it.
+the content's sake (HTTP 400, 413, 422) or answers out of form or without end is a BadAnswer. An
+answer that breaks off is the connection's fault. No redirect is followed, so the key goes to no other
+host, and no error holds it.
 """
 
 from __future__ import annotations
@@ -58,9 +59,7 @@ class ChatClient:
             raise StrettoError(self._status(error), self.url, self._fix(error.code)) from None
         except (OSError, http.client.HTTPException) as error:
             fix = "start it, or mend `text.url`"
-            raise StrettoError(
-                f"the server can't be reached: {_reason(error)}", self.url, fix
-            ) from None
+            raise StrettoError(_reason(error), self.url, fix) from None
         except ValueError:
             return
         data = known.get("data") if isinstance(known, dict) else None
@@ -97,7 +96,7 @@ class ChatClient:
                 what, final = self._status(error), error.code in _SETTINGS
                 fix = self._fix(error.code)
             except (OSError, http.client.HTTPException) as error:
-                what, final = f"the server can't be reached: {_reason(error)}", False
+                what, final = _reason(error), False
                 fix = "start it again, then run the same command: it resumes"
             if final or attempt == self.max_retries:
                 raise MachineError(what, self.url, fix)
@@ -117,9 +116,11 @@ class ChatClient:
             while chunk := answer.read1(1 << 16):
                 found += chunk
                 if len(found) > MOST_BYTES:
-                    raise OSError(f"an answer of over {MOST_BYTES >> 20} MiB")
+                    raise BadAnswer(f"the answer has over {MOST_BYTES >> 20} MiB", self.url)
                 if time.monotonic() > end:
                     raise TimeoutError
+            if answer.length:  # read1 says nothing of a connection that ended too early
+                raise http.client.IncompleteRead(bytes(found), answer.length)
         return bytes(found)
 
     def _status(self, error: urllib.error.HTTPError) -> str:
@@ -159,8 +160,10 @@ def _content(data: bytes) -> str:
 
 def _reason(error: Exception) -> str:
     """A connection's fault in few words."""
+    if isinstance(error, http.client.IncompleteRead):
+        return "the server was lost: its answer broke off"
     cause = getattr(error, "reason", error)
     if isinstance(cause, TimeoutError) or isinstance(error, TimeoutError):
-        return "no answer in time"
+        return "the server can't be reached: no answer in time"
     text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-    return str(text).lower()
+    return f"the server can't be reached: {text}"

@@ -117,7 +117,7 @@ def plan_recording(record: Recording, config: Config) -> Scene:
     scene = config.scene
     if record.duration_s > scene.max_duration_s:
         raise StrettoError(
-            f"the recording lasts {record.duration_s:.0f} s, more than {scene.max_duration_s:.0f} s",
+            f"the recording lasts {record.duration_s:.6g} s, more than {scene.max_duration_s:g} s",
             fix="set the source's `longest_s`, or raise `scene.max_duration_s`",
         )
     spoken = takes(record)

@@ -52,6 +52,8 @@ class Places:
             raise Refused(f"{short(path)} is not the path of a file", "give a local copy")
         path = path.removeprefix(self.source.audio_prefix or "")
         found = self._by_name(path) if self.source.audio_by == "name" else self._inside(path)
+        if os.path.isdir(found):
+            raise Refused(f"the path {short(path, 200)} names a folder", "name the audio file")
         if not os.path.isfile(found):
             raise Refused(
                 f"the audio {found} is not there", "check `audio_root`, or try `audio_by: name`"
@@ -61,7 +63,7 @@ class Places:
     def _inside(self, path: str) -> str:
         found = os.path.normpath(os.path.join(self.root, path))
         root, there = os.path.abspath(self.root), os.path.abspath(found)
-        if there.startswith(root.rstrip(os.sep) + os.sep):
+        if there == root or there.startswith(root.rstrip(os.sep) + os.sep):
             return found
         if os.path.isabs(path):
             if self.source.audio_outside and ".." not in Path(path).parts:

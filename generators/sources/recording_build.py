@@ -11,7 +11,7 @@ from generators.sources.recording_audio import Header, Places, probe
 from generators.sources.recording_raw import RawFile, RawRecording
 from generators.sources.recording_roles import Channels, Side, channels_of, sides_of
 from generators.sources.recording_segments import DURATION_SLACK_S, sayable, segments_of
-from generators.sources.refusal import Refused
+from generators.sources.refusal import Refused, seconds
 from schemas import ChannelRange, Segment
 from schemas.config import RecordingSource
 
@@ -105,8 +105,8 @@ def _range(
     start_s = raw.start_s
     length_s = header.duration_s - start_s if raw.duration_s is None else raw.duration_s
     if start_s < 0 or length_s <= 0 or start_s + length_s > header.duration_s + DURATION_SLACK_S:
-        span = f"{start_s:.3f} to {start_s + length_s:.3f} s"
-        raise Refused(f"{span} is not in {path}, which lasts {header.duration_s:.3f} s")
+        span = f"{seconds(start_s)} to {seconds(start_s + length_s)} s"
+        raise Refused(f"{span} is not in {path}, which lasts {seconds(header.duration_s)} s")
     first = min(round(start_s * header.sample_rate_hz), header.frames - 1)
     count = min(max(1, round(length_s * header.sample_rate_hz)), header.frames - first)
     return ChannelRange(
@@ -126,6 +126,6 @@ def _agrees(raw: RawRecording, path: str, header: Header) -> None:
         )
     if raw.file_s is not None and abs(raw.file_s - header.duration_s) > DURATION_SLACK_S:
         raise Refused(
-            f"the manifest says {raw.file_s:.3f} s, {path} lasts {header.duration_s:.3f} s",
+            f"the manifest says {seconds(raw.file_s)} s, {path} lasts {seconds(header.duration_s)} s",
             "is it truncated or another file?",
         )

@@ -103,7 +103,9 @@ def _there(value: Any) -> bool:
 
 
 def _path(value: Any, what: str) -> str:
-    if not isinstance(value, str) or not value.strip():
+    if isinstance(value, str) and not value.strip():
+        raise Refused(f"`{what}` is empty, not the path of a file", f"map `{what}`")
+    if not isinstance(value, str):
         raise Refused(f"`{what}` is {kind(value)}, not a path", f"map `{what}`")
     return value
 

@@ -19,7 +19,7 @@ from generators.sources.recording_words import (
     joined,
     placed,
 )
-from generators.sources.refusal import Refused, short
+from generators.sources.refusal import Refused, seconds, short
 from generators.sources.text import clean
 from schemas import Segment
 
@@ -102,17 +102,17 @@ def _segment(
         start_s, end_s = timed[0].start_s, timed[-1].end_s
         _belong(item, start_s, end_s, who)
         if end_s - start_s < MIN_SEGMENT_S:
-            raise Refused(f"{who}: its words last {end_s - start_s:.3f} s")
+            raise Refused(f"{who}: its words last {seconds(end_s - start_s)} s")
         return _made(item, side, text, start_s, end_s, timed), made and bool(item.text)
     if not any(c.isalnum() for c in text):
         return None, False
     end_s = duration_s if item.end_s is None else item.end_s
     if item.start_s < -SLACK_S or end_s > duration_s + DURATION_SLACK_S:
-        span = f"{item.start_s:.3f} to {end_s:.3f} s"
-        raise Refused(f"{who} at {span} lies outside of {duration_s:.3f} s of audio")
+        span = f"{seconds(item.start_s)} to {seconds(end_s)} s"
+        raise Refused(f"{who} at {span} lies outside of {seconds(duration_s)} s of audio")
     start_s, end_s = max(0.0, item.start_s), min(end_s, duration_s)
     if end_s - start_s < MIN_SEGMENT_S:
-        raise Refused(f"{who} lasts {end_s - start_s:.3f} s, from {start_s:.3f} s")
+        raise Refused(f"{who} lasts {seconds(end_s - start_s)} s, from {seconds(start_s)} s")
     return _made(item, side, text, round(start_s, 6), round(end_s, 6), None), False
 
 
@@ -122,8 +122,8 @@ def _belong(item: RawSegment, start_s: float, end_s: float, who: str) -> None:
         return
     if start_s < item.start_s - WORDS_SLACK_S or end_s > item.end_s + WORDS_SLACK_S:
         raise Refused(
-            f"{who} is said from {item.start_s:.3f} to {item.end_s:.3f} s, its words from "
-            f"{start_s:.3f} to {end_s:.3f} s",
+            f"{who} is said from {seconds(item.start_s)} to {seconds(item.end_s)} s, its words from "
+            f"{seconds(start_s)} to {seconds(end_s)} s",
             "both count from the start of the recording",
         )
 
@@ -167,8 +167,8 @@ def _apart(before: Segment, after: Segment) -> tuple[Segment, Segment]:
     small = before.end_s - after.start_s <= OVERLAP_SLACK_S and not (before.words and after.words)
     if not small or at_s - before.start_s < MIN_SEGMENT_S or after.end_s - least_s < MIN_SEGMENT_S:
         raise Refused(
-            f"two segments of the {after.speaker} overlap: {before.start_s:.3f} to "
-            f"{before.end_s:.3f} s and {after.start_s:.3f} to {after.end_s:.3f} s",
+            f"two segments of the {after.speaker} overlap: {seconds(before.start_s)} to "
+            f"{seconds(before.end_s)} s and {seconds(after.start_s)} to {seconds(after.end_s)} s",
             "one channel can't speak twice: mend the times or skip one with `roles`",
         )
     return (

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from generators.sources.recording_raw import RawWord
-from generators.sources.refusal import Refused, short
+from generators.sources.refusal import Refused, seconds, short
 from generators.speech.tokens import HAN, KANA
 from schemas.records import RecordedWord, Segment
 
@@ -48,14 +48,16 @@ def checked(words: Sequence[RawWord], duration_s: float, who: str) -> list[RawWo
     for number, word in enumerate(words, start=1):
         what = f"{who}, word {number} {short(word.text, 24)}"
         if word.end_s < word.start_s:
-            raise Refused(f"{what} ends at {word.end_s:.3f} s, before its start")
+            raise Refused(f"{what} ends at {seconds(word.end_s)} s, before its start")
         if word.start_s < -SLACK_S or word.end_s > duration_s + SLACK_S:
-            span = f"{word.start_s:.3f} to {word.end_s:.3f} s"
-            raise Refused(f"{what} at {span} lies outside of {duration_s:.3f} s of audio")
+            span = f"{seconds(word.start_s)} to {seconds(word.end_s)} s"
+            raise Refused(f"{what} at {span} lies outside of {seconds(duration_s)} s of audio")
         if found and word.start_s < found[-1].start_s:
             raise Refused(f"{what} starts before the word before it: times must rise")
         if found and word.start_s < found[-1].end_s - SLACK_S:
-            raise Refused(f"{what} overlaps the word before it, which ends {found[-1].end_s:.3f} s")
+            raise Refused(
+                f"{what} overlaps the word before it, which ends {seconds(found[-1].end_s)} s"
+            )
         start_s, end_s = (min(max(x, 0.0), duration_s) for x in (word.start_s, word.end_s))
         if found and found[-1].end_s > start_s:
             found[-1] = replace(found[-1], end_s=start_s)

@@ -53,6 +53,11 @@ def short(value: Any, length: int = 60) -> str:
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
+def seconds(value: float) -> str:
+    """A time as a reason may quote it: to the millisecond, or short where it is absurd."""
+    return f"{value:.3f}" if abs(value) < 1e9 else f"{value:g}"
+
+
 def kind(value: Any) -> str:
     """What a JSON value is, in plain words."""
     if value is None:

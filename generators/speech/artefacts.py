@@ -14,6 +14,9 @@ from uuid import uuid4
 
 from schemas.errors import MachineError
 
+OTHER = "give it a folder where you may write"
+LATER = "free some space or mend the mount, then run the same command again: it resumes"
+OURS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
@@ -96,13 +99,18 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise _fault("has a folder that can't be made", folder, problem) from problem
+        # a missing parent is made: one that can't be is no place for files (/proc)
+        other = problem.errno in OURS | {errno.ENOENT}
+        raise _fault("has a folder that can't be made", folder, problem, other) from problem
 
 
-def _fault(what: str, path: Path, problem: OSError) -> MachineError:
-    """A full disk or a lost mount is nobody's record's fault: the run stops and can be resumed."""
+def _fault(what: str, path: Path, problem: OSError, other: bool = False) -> MachineError:
+    """A full disk or a lost mount is nobody's record's fault: the run stops and can be resumed.
+
+    `other`: only another folder helps.
+    """
     return MachineError(
         f"a cache {what}: {(problem.strerror or str(problem)).lower()}",
         str(path),
-        "free some space or mend the mount, then run the same command again: it resumes",
+        OTHER if other or problem.errno in OURS else LATER,
     )

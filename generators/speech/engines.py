@@ -21,12 +21,13 @@ class Engine:
     """`pure`: an utterance's audio is a function of its request alone, on every machine.
 
     `batches` says which requests are spoken together, by index: a fixed rule, so that the same
-    requests make the same batches on any number of streams.
+    requests make the same batches on any number of streams. `gpu`: it can use one.
     """
 
     open: Callable[[SpeechConfig], SpeechBackend]
     pure: bool
     batches: Callable[[SpeechConfig, Sequence[SpeechRequest]], Batches]
+    gpu: bool = True
 
 
 def _espeak(speech: SpeechConfig) -> SpeechBackend:
@@ -49,7 +50,7 @@ def _transformers(speech: SpeechConfig) -> SpeechBackend:
 
 
 ENGINES: dict[str, Engine] = {
-    "espeak": Engine(_espeak, True, one_by_one),
+    "espeak": Engine(_espeak, True, one_by_one, gpu=False),
     "cosyvoice": Engine(_cosyvoice, False, one_by_one),
     "transformers": Engine(_transformers, False, by_length),
 }

@@ -1,10 +1,11 @@
 """An engine in processes of its own: isolated from crashes, in another environment if need be.
 
-`HostedBackend(speech)` speaks like any backend. It starts `speech.streams` workers (`worker.py`) by
-the interpreter `speech.python`, splits a request list by the engine's fixed rule, and gives batch i
-to worker i modulo streams: never to whoever is free, so that the same requests always make the same
-batches. A worker that dies or hangs is started again and the batch retried once; then its
-utterances are tried one by one, and what still kills the worker is a StrettoError of its own.
+`HostedBackend(speech)` speaks like any backend. It starts up to `speech.streams` workers (`worker.py`),
+no more than there are batches, by the interpreter `speech.python`, splits a request list by the
+engine's fixed rule, and gives batch i to worker i modulo streams: never to whoever is free, so that
+the same requests always make the same batches. A worker that dies or hangs is started again and the
+batch retried once; then its utterances are tried one by one, and what still kills the worker is a
+StrettoError of its own.
 """
 
 from __future__ import annotations
@@ -38,9 +39,8 @@ class HostedBackend:
         return self._workers[0].version
 
     def check(self) -> None:
-        """StrettoError when the engine can't run there, on every stream at once."""
-        with ThreadPoolExecutor(len(self._workers)) as pool:
-            list(pool.map(WorkerProcess.start, self._workers))
+        """StrettoError when the engine can't run there: one worker answers for its likes."""
+        self._workers[0].start()
 
     def close(self) -> None:
         """End the workers; the next use starts them again."""
@@ -51,7 +51,7 @@ class HostedBackend:
         """Speech per request, in order."""
         batches = self._engine.batches(self._speech, requests)
         count = len(self._workers)
-        with ThreadPoolExecutor(count) as pool:
+        with ThreadPoolExecutor(max(1, min(count, len(batches)))) as pool:
             lanes = [batches[lane::count] for lane in range(count)]
             spoken = pool.map(lambda lane: self._lane(lane, lanes[lane], requests), range(count))
             answers = {index: answer for lane in spoken for index, answer in lane}

@@ -82,6 +82,11 @@ def check_text(text: str, language: str) -> None:
     for script, languages in _ONLY_IN:
         found = script.search(text)
         if found and language.split("-")[0] not in languages:
+            if language == "ja" and "cmn" in languages:  # kanji: no Chinese is meant
+                raise StrettoError(
+                    f"espeak-ng can't read {found[0]!r} in Japanese: it reads kana only",
+                    fix="write it in kana, or use another engine (`speech.backend`)",
+                )
             raise StrettoError(
                 f"espeak-ng can't read {found[0]!r} in language {language!r}",
                 fix=f"set the turn's language to {' or '.join(languages)}, or leave it out",

@@ -4,10 +4,11 @@ Run by `generators.speech.worker_process` as `PYTHON worker.py DESCRIPTOR`, with
 hold Stretto's `schemas` and `generators` in STRETTO_ROOTS. Only these two packages are taken from
 there: whatever else lies beside them (a whole site-packages, say) stays out of the engine's sight.
 
-Frames (see `wire.py`): first in comes `{"speech": section of the config, "check"}`, answered
-by `{"version"}` or `{"error"}`; then each `{"requests": [...]}` by `{"answers": [...]}` and PCM.
-Answers go to a descriptor of their own, so that what libraries print is in nobody's way. An
-exception ends the program: its last line is the reason.
+Frames (see `wire.py`): an empty one says that the program is there, before anything is imported.
+First in comes `{"speech": section of the config, "check"}`, answered by `{"version"}` or `{"error"}`;
+then each `{"requests": [...]}` by `{"answers": [...]}` and PCM. Answers go to a descriptor of their
+own, so that what libraries print is in nobody's way. An exception ends the program: its last line
+is the reason.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ import importlib.abc
 import importlib.machinery
 import json
 import os
+import select
 import sys
 import threading
 import time
 from typing import Any, BinaryIO
+
+HERE = b'{"pcm_bytes":[]}'
 
 
 class _Stretto(importlib.abc.MetaPathFinder):
@@ -35,8 +39,13 @@ class _Stretto(importlib.abc.MetaPathFinder):
 
 
 def _follow_parent(parent_pid: int) -> None:
-    """End with the parent, even while the engine is busy and nobody reads the input."""
-    while os.getppid() == parent_pid:
+    """End with the parent, even while the engine is busy and nobody reads the input.
+
+    The parent may be a wrapper script; then only the closed input tells that Stretto is gone.
+    """
+    source = select.poll()
+    source.register(0, 0)  # asked for nothing, it tells of a hang-up
+    while os.getppid() == parent_pid and not source.poll(0):
         time.sleep(1.0)
     os._exit(0)
 
@@ -62,6 +71,7 @@ def main() -> None:
     sys.path[:] = [folder for folder in sys.path if folder != os.path.dirname(__file__)]
     sys.meta_path.insert(0, _Stretto(os.environ["STRETTO_ROOTS"].split(os.pathsep)))
     out, source = os.fdopen(int(sys.argv[1]), "wb", buffering=0), sys.stdin.buffer
+    _write(out, len(HERE).to_bytes(4, "little") + HERE)
     from generators.speech import wire
     from generators.speech.engines import engine
     from schemas.config.speech import SpeechConfig

@@ -1,7 +1,8 @@
 """Runs one `worker.py` and talks to it over pipes: start, ask, end; a death has a reason.
 
 `say` raises `WorkerDied` when the worker closes its pipe or keeps silent past its deadline; the
-next call starts another. The first call after a start may also load a model's weights.
+next call starts another. A worker says at once that it is there; the check and the first call after
+a start may load a model's weights. It ends with its whole process group, and with this process.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +28,8 @@ from generators.speech.backend import SpeechRequest, Spoken
 from schemas.config.speech import SpeechConfig
 from schemas.errors import MachineError, StrettoError
 
+# A bare interpreter on a slow disk is there in a few seconds: what is silent longer is none.
+START_S = 60.0
 # Importing torch from a cold disk takes a minute, loading gigabytes of weights a few; an engine
 # loads them for its check or for its first batch.
 LOADING_S = 900.0
@@ -43,6 +48,7 @@ class WorkerProcess:
         self.speech, self.check = speech, check
         self.version = ""
         self._process: subprocess.Popen[bytes] | None = None
+        self._end: weakref.finalize | None = None
         self._answers: int | None = None
         self._loaded = False
         self._told: deque[str] = deque(maxlen=20)
@@ -54,12 +60,15 @@ class WorkerProcess:
             return
         self.stop()
         self._process = self._spawn()
+        # a wrapper script's children, too, and also where nobody calls `stop`
+        self._end = weakref.finalize(self, _end_group, self._process.pid, os.getpid())
         self._loaded = False
         self._told.clear()
         self._listener = threading.Thread(target=self._listen, args=(self._process.stdout,))
         self._listener.daemon = True
         self._listener.start()
         try:
+            self._read(START_S)  # it is there
             self._write({"speech": self.speech.model_dump(mode="json"), "check": self.check})
             head, _ = self._read(LOADING_S)
         except WorkerDied as died:
@@ -94,7 +103,8 @@ class WorkerProcess:
         process, self._process = self._process, None
         if process is None:
             return
-        process.kill()
+        if self._end:
+            self._end()
         process.wait()
         if self._listener:
             self._listener.join(5.0)
@@ -158,21 +168,21 @@ class WorkerProcess:
             raise self._died("the speech worker died") from None
 
     def _read(self, timeout_s: float) -> tuple[wire.Plain, list]:
-        deadline_s = time.monotonic() + timeout_s
-        size = wire.LENGTH.unpack(self._take(wire.LENGTH.size, deadline_s))[0]
-        head = json.loads(self._take(size, deadline_s))
-        raw = self._take(sum(head["pcm_bytes"]), deadline_s)
+        began_s = time.monotonic()
+        size = wire.LENGTH.unpack(self._take(wire.LENGTH.size, began_s, timeout_s))[0]
+        head = json.loads(self._take(size, began_s, timeout_s))
+        raw = self._take(sum(head["pcm_bytes"]), began_s, timeout_s)
         return head, wire.arrays_of(raw, head["pcm_bytes"])
 
-    def _take(self, size: int, deadline_s: float) -> bytes:
-        """Exactly `size` bytes of the worker's output before the deadline (monotonic seconds)."""
+    def _take(self, size: int, began_s: float, timeout_s: float) -> bytes:
+        """Exactly `size` bytes of the worker's output, `timeout_s` after `began_s` at the latest."""
         assert self._process and self._answers is not None
         descriptor = self._answers
         data = bytearray()
         while len(data) < size:
-            left_s = deadline_s - time.monotonic()
+            left_s = began_s + timeout_s - time.monotonic()
             if left_s <= 0 or not select.select([descriptor], [], [], left_s)[0]:
-                raise self._died("the speech worker does not answer in time")
+                raise self._died(f"the speech worker does not answer within {timeout_s:g} s")
             part = os.read(descriptor, min(size - len(data), 1 << 20))
             if not part:
                 with suppress(subprocess.TimeoutExpired):
@@ -186,6 +196,13 @@ class WorkerProcess:
         process = self._process
         code = process.poll() if process else None
         self.stop()
-        signal = f" (signal {-code})" if code is not None and code < 0 else ""
+        by = f" (signal {-code})" if code is not None and code < 0 else ""
         told = f": {self._told[-1][:300]}" if self._told else ""
-        return WorkerDied(f"{what}{signal}{told}")
+        return WorkerDied(f"{what}{by}{told}")
+
+
+def _end_group(group: int, owner_pid: int) -> None:
+    """End a worker and all that it started. Not in a fork of the owner: it is not the fork's."""
+    if os.getpid() == owner_pid:
+        with suppress(ProcessLookupError, PermissionError):  # nobody is left
+            os.killpg(group, signal.SIGKILL)

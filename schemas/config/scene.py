@@ -1,12 +1,15 @@
 """`scene:` of a config: behaviours, their rates and their times.
 
 Each behaviour is a small record: its fields are its parameters, its name in `SceneConfig` is its tag
-in the index, its docstring says what happens. `rate` 0 turns it off. docs/behaviours.md shows each.
+in the index, its docstring says what happens. `rate` 0, or `false` for it all, turns it off.
+docs/behaviours.md shows each.
 """
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
 
 from schemas.base import Record
 from schemas.config.bounds import Bounds, Patience, Rate, RateBounds, SofterBounds
@@ -145,7 +148,8 @@ class PartialThoughts(Record):
 
 
 class SceneConfig(Record):
-    """Behaviours and their rates. Times in seconds; `docs/scenes.md` has the reasons.
+    """Behaviours and their rates; `false` switches one off. Times in seconds; `docs/scenes.md` has
+    the reasons.
 
     `pairs`: share of dialogues that are also written as a clean twin, without any behaviour that
     the world adds (`pair` in the index names the two).
@@ -177,3 +181,17 @@ class SceneConfig(Record):
     start_s: Bounds = (0.3, 1.0)
     max_turn_chars: int = Field(default=4000, gt=0)
     max_duration_s: float = Field(default=600.0, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def false_is_off(cls, data: Any) -> Any:
+        """`cough: false` for `cough: {rate: 0}`."""
+        if not isinstance(data, dict):
+            return data
+        return {name: _off(name) if value is False else value for name, value in data.items()}
+
+
+def _off(name: str) -> Any:
+    field = SceneConfig.model_fields.get(name)
+    own = getattr(field.annotation, "model_fields", {}) if field else {}
+    return next(({rate: 0} for rate in ("rate", "per_min") if rate in own), False)

@@ -44,7 +44,7 @@ class SpeechConfig(Record):
     cosyvoice: CosyVoiceConfig = CosyVoiceConfig()
     python: str | None = None
     env: dict[str, str] = {}
-    streams: int = Field(default=1, gt=0)
+    streams: int = Field(default=1, gt=0, le=64)
     gpus: float = Field(default=0.0, ge=0)
     cpus: float = Field(default=1.0, ge=0)
     deadline_s: float = Field(default=300.0, gt=0)

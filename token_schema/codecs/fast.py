@@ -230,15 +230,8 @@ class ActionFAST(base.StoredCodec):
     ) -> ActionFAST:
         """Fit on trajectories (or chunks) float [n, D], cut into chunks; memory bounded."""
         settings = settings or ActionSettings()
+        letters = letters_of(settings)
         shape = Shape(settings.horizon, settings.scale)
-        letters = alphabet(shape)
-        if settings.vocab_size < len(letters):
-            raise StrettoError(
-                f"vocab_size {settings.vocab_size} is below the {len(letters)}"
-                " possible coefficients",
-                "codec settings, vocab_size",
-                "raise vocab_size or lower scale",
-            )
         chunks, low, high = _sample(trajectories, settings)
         codec = cls(shape, low, high, Tokenizer(models.BPE()))
         texts = (
@@ -252,6 +245,18 @@ class ActionFAST(base.StoredCodec):
         )
         codec.tokenizer.train_from_iterator(texts, trainer)
         return cls(shape, low, high, codec.tokenizer)
+
+
+def letters_of(settings: ActionSettings) -> list[str]:
+    """The alphabet of these settings. StrettoError for settings that can't be fitted on anything."""
+    letters = alphabet(Shape(settings.horizon, settings.scale))
+    if settings.vocab_size < len(letters):
+        raise StrettoError(
+            f"vocab_size {settings.vocab_size} is below the {len(letters)} possible coefficients",
+            "codec settings, vocab_size",
+            "raise vocab_size or lower scale",
+        )
+    return letters
 
 
 def alphabet(shape: Shape) -> list[str]:
