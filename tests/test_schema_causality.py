@@ -49,11 +49,14 @@ def same_where_known(schema: TokenSchema, a: Tokens, b: Tokens, until_s: float) 
 
 
 @SLOW
-@given(names, st.data(), st.booleans(), st.integers(5, 100))
+@given(names, st.data(), st.booleans(), st.integers(5, 99))
 def test_tokens_tell_nothing_of_the_future(
     name: str, data: st.DataObject, robot: bool, percent: int
 ) -> None:
-    """Promise 2: another world after T changes no token that is known by T."""
+    """Promise 2: another world after T changes no token that is known by T.
+
+    T lies inside both: the last cell of a sample knows that none follows.
+    """
     timeline, media = data.draw(worlds(robot, writes=2))
     other, other_media = data.draw(worlds(robot, writes=2))
     schema = VARIANTS[name]
@@ -126,11 +129,17 @@ def test_what_is_heard_is_written_when_its_words_have_ended() -> None:
     tokens = encode(timeline, media, schema)
     assert blocks_of(tokens, schema, "hear") == [
         ["<begin>", "A"],
-        [" ", "B", " ", "C", "<end>", "<begin>", "Z", "<end>"],
+        [" ", "B", " ", "C"],  # a pause or the end? nothing tells before the sample is over
         ["<none>"],
+        ["<end>", "<begin>", "Z", "<end>"],
     ]
     # what was typed at 0.9 is read at the start of block 1: `typed` stands before `listen`
-    assert blocks_of(tokens, schema, "typed") == [["<none>"], ["Q", "<end>"], ["<none>"]]
+    assert blocks_of(tokens, schema, "typed") == [
+        ["<none>"],
+        ["Q", "<end>"],
+        ["<none>"],
+        ["<none>"],
+    ]
     assert tokens.report.not_placed == {}
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from schemas.timeline import Hear, Piece, Say, TimedWord, Timeline, TypedInput
 from token_schema.codec_set import CodecSet
 from token_schema.layouts.placement import Marks, QueuedText
+from token_schema.layouts.turns_plan import takes_turn
 from token_schema.models import TextLane
 
 Spans = tuple[Sequence[int], Sequence[int]]  # ids, and the character offset to which each reaches
@@ -139,11 +140,14 @@ def _even(stretches: Sequence[TimedWord] | Sequence[Piece], owner: Sequence[int]
 
 # ---- what is heard -----------------------------------------------------------------------------
 
+# what only the sample's end tells is known right after it
+AFTER_END_S = 1e-6
+
 
 def _heard(lane: TextLane, codecs: CodecSet, timeline: Timeline) -> list[QueuedText]:
-    """One entry a word, decided at the word's end. Events follow each other whole, by the end of
-    their first word: who speaks into another's turn is written after it. Only the user's speech: a
-    voice in the background is heard, not transcribed."""
+    """One entry a word, decided at the word's end, and one for the end mark. Events follow each other
+    whole, by the end of their first word: who speaks into another's turn is written after it. Only
+    the user's speech: a voice in the background is heard, not transcribed."""
     events = [e for e in timeline.world if isinstance(e, Hear) and e.speaker == "user"]
     own = _marks(lane, codecs)
     parts = [_heard_parts(e) for e in events]
@@ -156,11 +160,28 @@ def _heard(lane: TextLane, codecs: CodecSet, timeline: Timeline) -> list[QueuedT
             ids, last = next(encoded), k == len(parts[i]) - 1
             if k == 0 and own.begin is not None:
                 ids = (own.begin, *ids)
-            if last and own.end is not None:
-                ids = (*ids, own.end)
             at_s = max(at_s, end_s, events[i].revealed_s if last else 0.0)
             out.append(QueuedText(f"{events[i].id}:{k}", ids, at_s))
+        if own.end is not None:
+            at_s = max(at_s, _over_s(events[i], timeline))
+            out.append(QueuedText(f"{events[i].id}:end", (own.end,), at_s))
     return out
+
+
+def _over_s(event: Hear, timeline: Timeline) -> float:
+    """When it is known that the speech is over, and not paused: the assistant takes the turn (whoever
+    goes on does so before), or something else is heard or typed. Else once the sample is over."""
+    after = [
+        e.decided_s for e in timeline.agent if takes_turn(e) and e.decided_s > event.revealed_s
+    ]
+    for other in timeline.world:
+        if isinstance(other, Hear) and other.words and other.speaker == "user":
+            after.append(other.words[0].end_s)
+        elif isinstance(other, TypedInput):
+            after.append(other.revealed_s)
+    return min(
+        (t for t in after if t > event.revealed_s), default=timeline.duration_s + AFTER_END_S
+    )
 
 
 def _heard_parts(event: Hear) -> list[tuple[str, float]]:
