@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from generators.acoustics import chain, line
 from generators.acoustics.codecs import code_table
 from generators.acoustics.noise import noise_blocks
-from generators.acoustics.noise_files import loop, noise_files, require_sound
+from generators.acoustics.noise_files import loop, noise_files, require_noise
 from generators.acoustics.room import response, room_settings
 from schemas.config.acoustics import SYNTHETIC, ReverbConfig
 from schemas.errors import StrettoError
@@ -156,9 +156,9 @@ def test_noise_files_that_are_none_are_named(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "empty.wav", np.zeros(0), 16000)
     soundfile.write(tmp_path / "quiet.wav", np.zeros(100), 16000)
     with pytest.raises(StrettoError, match="cannot read this noise file"):
-        require_sound(str(tmp_path / "text.wav"))
+        require_noise(str(tmp_path / "text.wav"), RATE_HZ)
     with pytest.raises(StrettoError, match="the noise file is empty"):
-        require_sound(str(tmp_path / "empty.wav"))
+        require_noise(str(tmp_path / "empty.wav"), RATE_HZ)
     with pytest.raises(StrettoError, match="silent"):
         loop(str(tmp_path / "*.wav"), "quiet.wav", 16000)
     with pytest.raises(StrettoError, match="no noise file 'gone.wav'"):
