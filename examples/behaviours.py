@@ -20,7 +20,7 @@ from playwright.sync_api import Page, sync_playwright
 from jobs import generate, view
 from pipeline.stream import open_corpus
 from schemas.base import Record
-from schemas.config import SceneConfig
+from schemas.config.scene import behaviours
 from schemas.timeline import Timeline
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -43,19 +43,9 @@ WITH: dict[str, dict[str, Any]] = {
 }
 
 
-def behaviours() -> dict[str, type[Record]]:
-    """Tag -> its record, in the order of the config."""
-    fields = SceneConfig.model_fields
-    kinds = {name: field.annotation for name, field in fields.items()}
-    return {n: k for n, k in kinds.items() if isinstance(k, type) and issubclass(k, Record)}
-
-
 def scene_of(tag: str) -> dict[str, Any]:
     """Scene settings with this behaviour at its most and no other."""
-    off = {
-        name: {"per_min": 0} if "per_min" in kind.model_fields else {"rate": 0}
-        for name, kind in behaviours().items()
-    }
+    off: dict[str, Any] = dict.fromkeys(behaviours(), False)
     return off | {tag: {"rate": 1}} | WITH.get(tag, {})
 
 

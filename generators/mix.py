@@ -12,7 +12,6 @@ from generators.place import Placed, Placement
 from schemas.scene import Noise, Utterance
 
 Track = NDArray[np.int16]
-STEMS = ("user", "bystander", "sounds")
 
 
 def mix(plan: Placement, speaker: str) -> Track:

@@ -81,6 +81,14 @@ def is_complete(text: str, language: str = "en") -> bool:
     return not (bare[-1] == "." and word and word[0].lower() in _abbreviations(base))
 
 
+def with_mark(text: str, char_end: int) -> str:
+    """The text up to a word, with the punctuation that clings to it: how it ends is heard with it."""
+    end = char_end
+    while end < len(text) and not text[end].isspace() and not text[end].isalnum():
+        end += 1
+    return text[:end]
+
+
 def clauses(text: str, max_words: int) -> list[Span]:
     """`text` cut at commas, semicolons, colons and dashes until no part has over `max_words`.
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from generators.scene.pools import sounds_like_listening
+from generators.text_split import with_mark
 
 # speech shorter than this may be a cough: the first word that ends later settles it
 PLAIN_AFTER_S = 0.2
@@ -65,11 +66,3 @@ def _interrupts(text: str, language: str, words: Sequence[HeardWord], at: int) -
         return False
     going_on = any(w.start < at < w.end for w in words[len(heard) :])
     return going_on or not said.rstrip("\"'”’)]").endswith(_TRAILS_OFF)
-
-
-def with_mark(text: str, char_end: int) -> str:
-    """The text up to a word, with the punctuation that clings to it: how it ends is heard with it."""
-    end = char_end
-    while end < len(text) and not text[end].isspace() and not text[end].isalnum():
-        end += 1
-    return text[:end]

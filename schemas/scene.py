@@ -25,6 +25,11 @@ class Span(Record):
     pause_before_s: float = 0.0
 
 
+def one_breath(text: str) -> tuple[Span, ...]:
+    """The spans of a short text that is said without a pause."""
+    return (Span(char_start=0, char_end=len(text)),)
+
+
 class Anchor(Record):
     """When an event starts: `offset_s` (may be negative) after an edge of the event `of`.
 

@@ -12,14 +12,14 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import EVERYTHING, config, dialogue, sample_of
+from worlds import EVERYTHING, OFF, config, dialogue, sample_of
 
 from generators.scene.pools import phrases
 from generators.scene.twins import with_twin
 from pipeline.check import check
 from pipeline.validate_timeline import Seen, causal, channels, cuts, events, words
-from schemas.base import Record
 from schemas.config import SceneConfig
+from schemas.config.scene import behaviours
 from schemas.errors import StrettoError
 from schemas.records import Dialogue
 from schemas.sample import Sample
@@ -37,14 +37,7 @@ ASK = (
 )
 MORE = "Thank you, and how much is the ferry to the island for three people?"
 TALK = (ASK, LONG, MORE, LONG, "Good.", "Fine.")
-OFF: dict[str, Any] = {
-    name: {"rate": 0}
-    for name in (
-        "barge_in failed_barge_in cough dead_air proactive side_speech background_speech filler "
-        "false_start self_correction hesitation early_answer wait_for_more partial_thoughts"
-    ).split()
-} | {"user_backchannel": {"per_min": 0}, "backchannel": {"per_min": 0}}
-ONE = {name: {name: {"rate": 1}} for name, off in OFF.items() if off == {"rate": 0}}
+ONE = {name: {name: {"rate": 1}} for name in OFF}
 ONE |= {
     "user_backchannel": {"user_backchannel": {"per_min": 60}},
     "backchannel": {"backchannel": {"per_min": 100}},
@@ -282,10 +275,7 @@ def test_a_pair_shares_all_but_what_was_added() -> None:
 def test_every_behaviour_stands_in_the_docs_as_it_is(repo: Path) -> None:
     """docs/behaviours.md is made from the config's records: python examples/behaviours.py."""
     page = (repo / "docs/behaviours.md").read_text(encoding="utf-8")
-    for name, field in SceneConfig.model_fields.items():
-        kind = field.annotation
-        if not (isinstance(kind, type) and issubclass(kind, Record)):
-            continue
+    for name, kind in behaviours().items():
         told = " ".join((inspect.getdoc(kind) or "").split())
         defaults = yaml.safe_dump(kind().model_dump(mode="json"), default_flow_style=True)
         assert told in page and f"`{name}: {defaults.strip()}`" in page

@@ -10,27 +10,16 @@ from generators.render import render, speech_requests
 from generators.scene import plan_scene
 from generators.speech import Speech, SpeechBackend, open_backend
 from schemas.config import Config
+from schemas.config.scene import behaviours
 from schemas.records import Dialogue, InputRecord, Turn
 from schemas.sample import Sample
 
+# every behaviour off
+OFF: dict[str, Any] = dict.fromkeys(behaviours(), False)
 # what a test of something else is not about
-PLAIN: dict[str, Any] = {
-    name: {"rate": 0}
-    for name in (
-        "failed_barge_in cough dead_air side_speech background_speech filler false_start "
-        "self_correction hesitation early_answer wait_for_more partial_thoughts"
-    ).split()
-} | {"user_backchannel": {"per_min": 0}, "barge_in": {"rate": 0.1}, "backchannel": {"per_min": 0}}
-
+PLAIN = OFF | {"barge_in": {"rate": 0.1}}
 # every behaviour often, so that they meet each other
-EVERYTHING: dict[str, Any] = {
-    **{
-        name: {"rate": 0.5}
-        for name in (
-            "barge_in failed_barge_in cough dead_air proactive side_speech background_speech filler "
-            "false_start self_correction hesitation early_answer wait_for_more partial_thoughts"
-        ).split()
-    },
+EVERYTHING: dict[str, Any] = {name: {"rate": 0.5} for name in OFF} | {
     "user_backchannel": {"per_min": 30},
     "backchannel": {"per_min": 40},
 }

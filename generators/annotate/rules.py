@@ -11,7 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 
-from generators.text_split import is_complete
+from generators.text_split import is_complete, with_mark
 from schemas.label import Evidence, Floor, Label, Stance
 from schemas.timeline import Act, Hear, Piece, Say, Sound, TimedWord, Timeline, TypedInput
 
@@ -94,7 +94,7 @@ def _note(stance: Stance, heard: HeardWords, timeline: Timeline, second: int) ->
         parts.append("the user speaks to somebody else")
     elif heard:
         event, _, word = heard[-1]
-        said = event.text[: word.char_end] + _mark_after(event.text, word.char_end)
+        said = with_mark(event.text, word.char_end)
         finished = "finished" if is_complete(said, event.language) else "not finished"
         parts.append(f"the user's sentence is {finished}")
     doing = {
@@ -106,14 +106,6 @@ def _note(stance: Stance, heard: HeardWords, timeline: Timeline, second: int) ->
         "idle": "wait",
     }
     return "; ".join([*parts, doing[stance]])
-
-
-def _mark_after(text: str, char_end: int) -> str:
-    """The punctuation that clings to a word: how it ends is heard with it."""
-    end = char_end
-    while end < len(text) and not text[end].isspace() and not text[end].isalnum():
-        end += 1
-    return text[char_end:end]
 
 
 def _evidence(timeline: Timeline, second: int, heard: HeardWords) -> tuple[Evidence, ...]:

@@ -9,7 +9,7 @@ from generators.scene.plan import Plan
 from generators.scene.pools import choose
 from generators.scene.voices import user_voice
 from schemas.errors import StrettoError
-from schemas.scene import Anchor, Span, Utterance
+from schemas.scene import Anchor, Utterance, one_breath
 
 # The user takes a breath before and after speaking to somebody else.
 BEFORE_S, AFTER_S = (0.3, 1.0), (0.6, 1.5)
@@ -37,7 +37,7 @@ def side_speech(plan: Plan, turn_id: str, index: int) -> Utterance | None:
         text=text,
         language=plan.record.language,
         voice=user_voice(plan.record, plan.user, plan.config),
-        spans=(Span(char_start=0, char_end=len(text)),),
+        spans=one_breath(text),
         anchor=Anchor(of=last.id, edge="settled", offset_s=offset_s),
     )
 
@@ -64,7 +64,7 @@ def background_speech(plan: Plan, turn: Utterance) -> Utterance | None:
         text=text,
         language=plan.record.language,
         voice=voice,
-        spans=(Span(char_start=0, char_end=len(text)),),
+        spans=one_breath(text),
         anchor=Anchor(
             of=turn.id, edge="start", offset_s=timing.between(event_id, "into_turn", INTO_TURN_S)
         ),

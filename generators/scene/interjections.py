@@ -17,7 +17,7 @@ from generators.scene.pools import choose
 from generators.scene.voices import user_voice
 from generators.speech.tokens import readable, tokens
 from schemas.draws import rng
-from schemas.scene import Anchor, Noise, Span, Utterance
+from schemas.scene import Anchor, Noise, Utterance, one_breath
 
 LISTENING_DELAY_S = (0.02, 0.2)
 # between two of them, so that each can be heard for what it is
@@ -85,7 +85,7 @@ def _said(
             text=text,
             language=reply.language,
             voice=user_voice(plan.record, plan.user, plan.config),
-            spans=(Span(char_start=0, char_end=len(text)),),
+            spans=one_breath(text),
             anchor=Anchor(of=reply.id, edge="word", char=char, offset_s=delay_s),
             reaction_s=plan.timing.between(event_id, "reaction", plan.config.scene.reaction_s),
         ),

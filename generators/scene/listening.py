@@ -16,7 +16,7 @@ from generators.scene.voices import assistant_voice
 from generators.speech.tokens import Token, readable, tokens
 from generators.text_split import is_complete
 from schemas.config import Config
-from schemas.scene import Anchor, Span, Utterance
+from schemas.scene import Anchor, Utterance, one_breath
 
 # After the word: people take 0.1 to 0.3 s. A decision is seen one frame later: in steps of 80 ms it
 # must come this early, or speech waits.
@@ -48,7 +48,7 @@ def backchannels_in(utterance: Utterance, timing: Timing, config: Config) -> Ite
             text=text,
             language=utterance.language,
             voice=assistant_voice(utterance.language, config),
-            spans=(Span(char_start=0, char_end=len(text)),),
+            spans=one_breath(text),
             anchor=Anchor(
                 of=utterance.id,
                 edge="word",

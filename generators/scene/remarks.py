@@ -9,7 +9,7 @@ from __future__ import annotations
 from generators.scene.plan import Plan
 from generators.scene.pools import choose
 from generators.scene.voices import assistant_voice
-from schemas.scene import Anchor, Span, Utterance
+from schemas.scene import Anchor, Utterance, one_breath
 
 
 def remark_in(plan: Plan, silence_s: float) -> Utterance | None:
@@ -31,7 +31,7 @@ def remark_in(plan: Plan, silence_s: float) -> Utterance | None:
         write=text,
         language=plan.record.language,
         voice=assistant_voice(plan.record.language, plan.config),
-        spans=(Span(char_start=0, char_end=len(text)),),
+        spans=one_breath(text),
         anchor=Anchor(of=reply.id, edge="settled", offset_s=after_s),
         lead_s=plan.config.scene.speak_lead_s,
         evidence=plan.evidence,

@@ -13,7 +13,7 @@ from schemas.config import Config
 from schemas.draws import rng
 from schemas.errors import StrettoError
 from schemas.records import Trajectory
-from schemas.scene import Anchor, Motion, Scene, Span, Utterance
+from schemas.scene import Anchor, Motion, Scene, Utterance, one_breath
 
 # What the assistant says around the instruction, by language: before it moves, and when it is done.
 # A language without an entry keeps silent: acting without speaking is data too.
@@ -88,7 +88,7 @@ def _instruction(record: Trajectory, config: Config, timing: Timing) -> Utteranc
         text=text,
         language=record.language,
         voice=user_voice(record, None, config),
-        spans=(Span(char_start=0, char_end=len(text)),),
+        spans=one_breath(text),
         anchor=Anchor(offset_s=timing.between("u000", "start", config.scene.start_s)),
         reaction_s=timing.between("u000", "reaction", config.scene.reaction_s),
     )
@@ -113,7 +113,7 @@ def _say(
         write=text,
         language=record.language,
         voice=assistant_voice(record.language, config),
-        spans=(Span(char_start=0, char_end=len(text)),),
+        spans=one_breath(text),
         anchor=anchor,
         lead_s=config.scene.speak_lead_s,
         evidence=(evidence,),

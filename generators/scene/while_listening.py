@@ -13,7 +13,7 @@ from generators.scene.plan import Plan
 from generators.scene.pools import choose
 from generators.scene.voices import assistant_voice
 from generators.text_split import is_complete
-from schemas.scene import Anchor, Span, Thought, Utterance
+from schemas.scene import Anchor, Thought, Utterance, one_breath
 
 # A thought is noted this long after the stretch it rests on.
 THOUGHT_DELAY_S = (0.1, 0.3)
@@ -22,11 +22,8 @@ THOUGHT_DELAY_S = (0.1, 0.3)
 def openers(plan: Plan, utterance: Utterance) -> Iterator[Utterance]:
     """The assistant's openers after the finished sentences of a user's turn."""
     early, timing = plan.config.scene.early_answer, plan.timing
-    for number, span in enumerate(utterance.spans):
+    for number, _ in _finished(utterance):
         stretch_id = f"{utterance.id}:{number}"
-        text = utterance.text[span.char_start : span.char_end]
-        if not is_complete(text, utterance.language):
-            continue
         if not timing.chance(stretch_id, "early_answer", early.rate):
             continue
         said = choose(timing, stretch_id, "opener", utterance.language)
@@ -43,21 +40,28 @@ def openers(plan: Plan, utterance: Utterance) -> Iterator[Utterance]:
             text=said,
             language=utterance.language,
             voice=assistant_voice(utterance.language, plan.config),
-            spans=(Span(char_start=0, char_end=len(said)),),
+            spans=one_breath(said),
             anchor=Anchor(of=utterance.id, span=number, offset_s=gap_s),
             lead_s=min(gap_s, plan.config.scene.speak_lead_s),
             evidence=(stretch_id,),
         )
 
 
+def _finished(utterance: Utterance) -> Iterator[tuple[int, str]]:
+    """Number and text of each stretch that ends a sentence."""
+    for number, span in enumerate(utterance.spans):
+        text = utterance.text[span.char_start : span.char_end]
+        if is_complete(text, utterance.language):
+            yield number, text
+
+
 def thoughts(plan: Plan, utterance: Utterance) -> Iterator[Thought]:
     """Notes of what has been understood so far, during a long turn of the user's."""
     partial, timing = plan.config.scene.partial_thoughts, plan.timing
-    for number, span in enumerate(utterance.spans):
+    # only whole sentences: where a clause is cut off depends on the words after it
+    for number, heard in _finished(utterance):
         stretch_id = f"{utterance.id}:{number}"
-        heard = utterance.text[span.char_start : span.char_end]
-        # only whole sentences: where a clause is cut off depends on the words after it
-        if number < partial.from_stretch or not is_complete(heard, utterance.language):
+        if number < partial.from_stretch:
             continue
         if not timing.chance(stretch_id, "partial_thoughts", partial.rate):
             continue

@@ -79,14 +79,6 @@ class Models(Protocol):
         """The model of this name, made on first use."""
 
 
-class Bounded(Protocol):
-    """What the settings of every check have."""
-
-    @property
-    def reject(self) -> bool:
-        """Whether a failing sample goes to quarantine."""
-
-
 @dataclass(frozen=True)
 class Check:
     """One check. `settings` gives its part of the config, None where it is not to run.

@@ -191,7 +191,12 @@ class SceneConfig(Record):
         return {name: _off(name) if value is False else value for name, value in data.items()}
 
 
+def behaviours() -> dict[str, type[Record]]:
+    """Tag -> its record, in the order of the config."""
+    kinds = {name: field.annotation for name, field in SceneConfig.model_fields.items()}
+    return {n: k for n, k in kinds.items() if isinstance(k, type) and issubclass(k, Record)}
+
+
 def _off(name: str) -> Any:
-    field = SceneConfig.model_fields.get(name)
-    own = getattr(field.annotation, "model_fields", {}) if field else {}
-    return next(({rate: 0} for rate in ("rate", "per_min") if rate in own), False)
+    kind = behaviours().get(name)
+    return False if kind is None else {"per_min" if "per_min" in kind.model_fields else "rate": 0}
