@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
-from schemas.timeline import Hear, Piece, Say, TimedWord, Timeline, TypedInput
+from schemas.timeline import Act, Hear, Piece, Say, TimedWord, Timeline, TypedInput
 from token_schema.codec_set import CodecSet
 from token_schema.layouts.placement import Marks, QueuedText
 from token_schema.layouts.turns_plan import takes_turn
@@ -171,9 +171,8 @@ def _heard(lane: TextLane, codecs: CodecSet, timeline: Timeline) -> list[QueuedT
 def _over_s(event: Hear, timeline: Timeline) -> float:
     """When it is known that the speech is over, and not paused: the assistant takes the turn (whoever
     goes on does so before), or something else is heard or typed. Else once the sample is over."""
-    after = [
-        e.decided_s for e in timeline.agent if takes_turn(e) and e.decided_s > event.revealed_s
-    ]
+    # not by an Act: when it holds again is a record, which another world may not have
+    after = [e.decided_s for e in timeline.agent if takes_turn(e) and not isinstance(e, Act)]
     for other in timeline.world:
         if isinstance(other, Hear) and other.words and other.speaker == "user":
             after.append(other.words[0].end_s)
